@@ -1,0 +1,140 @@
+"""The environment, read once and checked all at once. Names are a public contract (see docs/operations.md).
+
+Nothing here raises for a missing or malformed value: the app must load without any. ``problems`` says what is wrong, by
+name, and what to do; health and the routes that need the setting repeat it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+DEFAULT_SCHEDULE = "* * * * * *"
+DEFAULT_TABLE_PREFIX = "retail"
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+_TABLE_PREFIX = re.compile(r"[A-Za-z][A-Za-z0-9]{0,30}")
+REALTIME_PREFIX = "REALTIME_"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettingProblem:
+    """One setting that is missing or malformed."""
+
+    setting: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorldSettings:
+    """The sizes of the retail world that a new session gets."""
+
+    stores: int
+    distribution_centers: int
+    products: int
+    customers: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the environment says, apart from the event hub (see ``streaming/adapters/event_hubs/connection.py``)."""
+
+    storage: Mapping[str, str]
+    """``AzureWebJobsStorage`` or its ``__`` parts, as the Functions host knows them, keys without the prefix."""
+    table_prefix: str
+    log_level: str
+    realtime: Mapping[str, str]
+    """Overrides of the configuration's defaults: ``REALTIME_BURST`` is ``burst`` here. Checked by the configuration."""
+    world: WorldSettings
+    problems: tuple[SettingProblem, ...]
+
+
+_WORLD_BOUNDS = {
+    "WORLD_STORES": (50, 1, 1_000),
+    "WORLD_DISTRIBUTION_CENTERS": (5, 1, 100),
+    "WORLD_PRODUCTS": (1_000, 100, 20_000),
+    "WORLD_CUSTOMERS": (20_000, 100, 1_000_000),
+}
+
+
+def read_settings(environment: Mapping[str, str]) -> Settings:
+    """Read every setting of ``environment``; a wrong one gets its default and an entry in ``problems``."""
+    problems: list[SettingProblem] = []
+
+    def flag(setting: str, message: str) -> None:
+        problems.append(SettingProblem(setting=setting, message=message))
+
+    storage = _storage(environment)
+    if not storage:
+        flag(
+            "AzureWebJobsStorage",
+            "is not set. Set it to a storage account's connection string, or use an identity.",
+        )
+
+    prefix = environment.get("STREAM_TABLE_PREFIX") or DEFAULT_TABLE_PREFIX
+    if not _TABLE_PREFIX.fullmatch(prefix):
+        flag(
+            "STREAM_TABLE_PREFIX",
+            "must be letters and digits, begin with a letter and have at most 31 characters.",
+        )
+        prefix = DEFAULT_TABLE_PREFIX
+
+    level = (environment.get("LOG_LEVEL") or "INFO").upper()
+    if level not in LOG_LEVELS:
+        flag("LOG_LEVEL", f"must be one of {', '.join(LOG_LEVELS)}.")
+        level = "INFO"
+
+    sizes = {name: _bounded(environment, name, bounds, flag) for name, bounds in _WORLD_BOUNDS.items()}
+    if sizes["WORLD_DISTRIBUTION_CENTERS"] > sizes["WORLD_STORES"]:
+        flag(
+            "WORLD_DISTRIBUTION_CENTERS",
+            "must not exceed WORLD_STORES: each center serves at least one store.",
+        )
+        sizes["WORLD_DISTRIBUTION_CENTERS"] = sizes["WORLD_STORES"]
+
+    return Settings(
+        storage=storage,
+        table_prefix=prefix,
+        log_level=level,
+        realtime={
+            name.removeprefix(REALTIME_PREFIX).lower(): value
+            for name, value in environment.items()
+            if name.startswith(REALTIME_PREFIX) and value
+        },
+        world=WorldSettings(
+            stores=sizes["WORLD_STORES"],
+            distribution_centers=sizes["WORLD_DISTRIBUTION_CENTERS"],
+            products=sizes["WORLD_PRODUCTS"],
+            customers=sizes["WORLD_CUSTOMERS"],
+        ),
+        problems=tuple(problems),
+    )
+
+
+def _storage(environment: Mapping[str, str]) -> dict[str, str]:
+    if connection_string := environment.get("AzureWebJobsStorage"):
+        return {"connectionString": connection_string}
+    prefix = "AzureWebJobsStorage__"
+    return {
+        name.removeprefix(prefix): value for name, value in environment.items() if name.startswith(prefix) and value
+    }
+
+
+def _bounded(
+    environment: Mapping[str, str], name: str, bounds: tuple[int, int, int], flag: Callable[[str, str], None]
+) -> int:
+    default, low, high = bounds
+    text = environment.get(name)
+    if not text:
+        return default
+    try:
+        value = int(text)
+    except ValueError:
+        value = low - 1
+    if not low <= value <= high:
+        flag(name, f"must be a whole number from {low} to {high}.")
+        return default
+    return value
