@@ -2,13 +2,132 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from streaming.core.breaker import BreakerState
+    from streaming.core.cursor import Cursor
+    from streaming.core.dead_letter import DeadLetter
     from streaming.core.event import Event
-    from streaming.core.outcome import SendResult
+    from streaming.core.history import Hour
+    from streaming.core.outcome import SendFailed, SendResult
+    from streaming.core.session import Session
+    from streaming.retail.live import BurstRequest
+
+T = TypeVar("T")
+
+
+class StorageUnavailableError(Exception):
+    """The storage did not answer in time, or refused: nothing is known about the operation's effect."""
+
+
+class ConflictError(Exception):
+    """Somebody else wrote first: read again and decide anew."""
+
+
+class ShardLostError(Exception):
+    """The shard's cursor was written by somebody else: whatever is in memory about it is void."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Versioned(Generic[T]):
+    """A stored value and the version (ETag) that a conditional write must name."""
+
+    value: T
+    version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Control:
+    """What every window reads, in one round trip."""
+
+    session: Versioned[Session] | None = None
+    """The active session, or the last one that ended."""
+    config: Versioned[Mapping[str, object]] | None = None
+    """The configuration keys that were stored; the others have their defaults."""
+    breaker: Versioned[BreakerState] | None = None
+
+
+class ControlStore(Protocol):
+    """The stream's own rows. Every method raises ``StorageUnavailableError``, within 4 seconds, when storage is away."""
+
+    async def read(self) -> Control:
+        """Session, configuration and breaker: one range of keys, one round trip."""
+
+    async def save_session(self, session: Session, *, version: str | None) -> str:
+        """Write the session row and, in the same transaction, its row in the index of sessions.
+
+        ``version`` None means that no session row exists yet. Returns the new version. Raises ``ConflictError``.
+        """
+
+    async def save_config(self, keys: Mapping[str, object], *, version: str | None) -> str:
+        """Replace the stored configuration keys. As ``save_session``."""
+
+    async def save_breaker(self, state: BreakerState, *, version: str | None) -> str:
+        """Replace the breaker's row. As ``save_session``."""
+
+    async def session(self, session_id: str) -> Session | None:
+        """A session of the index, as of its last write."""
+
+    async def session_ids(self) -> list[str]:
+        """Every session's id, oldest first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredShard:
+    """All that a new owner needs to go on exactly where the last commit left off."""
+
+    cursor: Versioned[Cursor]
+    checkpoint: bytes | None
+    """The retail world at the start of the front window; None at the very beginning."""
+    recent: tuple[bytes, ...]
+    """The last envelopes sent, oldest first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShardCommit:
+    """One write of a shard, all of it or nothing. None leaves what is stored as it is."""
+
+    cursor: Cursor
+    version: str
+    """The version of the cursor that it replaces."""
+    checkpoint: bytes | None = None
+    recent: tuple[bytes, ...] | None = None
+    ended_hour: Hour | None = None
+    """An hour that has just ended: its minutes go to a row of their own, in a ring of ``HISTORY_HOURS``."""
+    dead_letters: tuple[DeadLetter, ...] = ()
+
+
+class ShardStore(Protocol):
+    """The shards' partitions, one for each session and shard. Raises ``StorageUnavailableError`` like ControlStore."""
+
+    async def load(self, session_id: str, shard: int) -> StoredShard | None:
+        """Everything of a shard that its owner needs, in one range of keys."""
+
+    async def create(self, cursor: Cursor) -> str:
+        """Write the first version of a shard's cursor. Raises ``ConflictError`` when there is one already."""
+
+    async def commit(self, commit: ShardCommit) -> str:
+        """Write ``commit`` in one entity-group transaction under the cursor's version; returns the new version.
+
+        Exactly once, also when an answer is lost: on a timeout or a conflict the cursor is read again, and its
+        ``operation_id`` tells whether this very commit is already there (its version is returned) or somebody else's
+        (raises ``ShardLostError``). After ``StorageUnavailableError`` the same commit may be tried again, unchanged.
+
+        A commit holds at most 80 dead letters and 3 MiB in all; the caller splits what is larger.
+        """
+
+    async def cursor(self, session_id: str, shard: int) -> Cursor | None:
+        """The committed cursor alone: one point read, for observers."""
+
+    async def recent(self, session_id: str, shard: int) -> tuple[bytes, ...]:
+        """The last envelopes sent, oldest first."""
+
+    async def hours(self, session_id: str, shard: int) -> list[Hour]:
+        """The ended hours that are still kept; the one being filled is in the cursor."""
 
 
 class Publisher(Protocol):
@@ -21,7 +140,7 @@ class Publisher(Protocol):
     def encoded_size(self, event: Event) -> int:
         """The bytes that ``event`` takes in an encoded batch, framing included. Pure and cheap."""
 
-    async def partition_count(self) -> int | SendResult:
+    async def partition_count(self) -> int | SendFailed:
         """How many partitions the hub has, or why that can't be told."""
 
     async def send(self, events: Sequence[Event], *, partition: int, timeout_seconds: float) -> SendResult:
@@ -33,3 +152,19 @@ class Publisher(Protocol):
 
     async def close(self) -> None:
         """Close the connection. The next send opens a new one."""
+
+
+class Generator(Protocol):
+    """One shard's retail world, making the events of its bursts: a pure function with a memory."""
+
+    def burst(self, request: BurstRequest) -> list[Event]:
+        """The next burst's events. Bursts must be asked for in order."""
+
+    def snapshot(self) -> bytes:
+        """A compact checkpoint: a generator restored from it goes on identically."""
+
+
+class GeneratorFactory(Protocol):
+    """Makes a shard's generator, anew or from a checkpoint."""
+
+    def __call__(self, session: Session, *, shard: int, checkpoint: bytes | None) -> Generator: ...
