@@ -123,7 +123,7 @@ def _run(command: Sequence[str], output: _Output) -> None:
 
 
 def _say(text: str, end: str = "\n") -> None:
-    print(text, end=end, file=sys.stderr, flush=True)  # noqa: T201  (this is a command line)
+    print(text, end=end, file=sys.stderr, flush=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from local.errors import LocalError
+from local.leash import leashed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -112,7 +113,7 @@ def _names(source: Path) -> str:
 
 def _run(command: Sequence[str], *, folder: Path | None = None, environment: dict[str, str] | None = None) -> None:
     done = subprocess.run(  # noqa: S603  (the command is ours)
-        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+        leashed(command), cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
     if done.returncode:
         output = (done.stderr or done.stdout).strip()

@@ -1,0 +1,98 @@
+"""What each command does."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING, Final, NoReturn
+
+from local.azurite import Azurite, StoragePorts
+from local.consume import ConsumeOptions
+from local.consume import consume as consume_events
+from local.event_hubs.config import DEFAULT_HUB
+from local.functions_host.settings import read_local_settings
+from local.live_view import LiveScreen, PlainScreen
+from local.paths import STATE
+from local.stack.options import DEFAULT_PORT, StackOptions, settings_file
+from local.stack.ports import free_ports
+from local.stack.runner import run_stack
+from local.stack.services import NAME_SETTING, hub_connection_string
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+_STOPPING: Final = (signal.SIGINT, signal.SIGTERM)
+
+
+def up(arguments: argparse.Namespace) -> int:
+    """Run the stack until it is asked to stop."""
+    port = arguments.port
+    if port is None:
+        port = read_local_settings(settings_file()).port or DEFAULT_PORT
+    options = StackOptions(
+        port=port or free_ports(1)[0],
+        hub_port=arguments.hub_port or free_ports(1)[0],
+        storage_port=arguments.storage_port or None,
+        data=arguments.data.absolute(),
+        host=arguments.host,
+        hub=arguments.hub,
+        stream=arguments.stream,
+        auth=arguments.auth,
+        workers=arguments.workers,
+        watch=arguments.watch,
+    )
+    with LiveScreen() if sys.stdout.isatty() else PlainScreen() as screen:
+        asyncio.run(run_stack(options, screen))
+    return 0
+
+
+def consume(arguments: argparse.Namespace) -> int:
+    """Print events until there were enough."""
+    asyncio.run(
+        consume_events(
+            ConsumeOptions(
+                connection_string=arguments.connection_string or hub_connection_string(arguments.hub_port),
+                hub_name=arguments.hub_name or os.environ.get(NAME_SETTING) or DEFAULT_HUB,
+                group=arguments.group,
+                start=arguments.start,
+                most=arguments.most,
+                as_json=arguments.json,
+            )
+        )
+    )
+    return 0
+
+
+def azurite(arguments: argparse.Namespace) -> int:
+    """Run Azurite, and print its connection string, until SIGINT or SIGTERM."""
+    first = arguments.storage_port
+    ports = StoragePorts(blob=first, queue=first + 1, table=first + 2) if first else StoragePorts()
+    # Blocked, so that one that comes while it starts waits for sigwait, and Azurite is stopped in any case.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
+    with Azurite(
+        location=arguments.data, log_path=STATE / f"azurite-{os.getpid()}.log", ports=ports, report=_say
+    ) as running:
+        print(f"ready: {running.connection_string}", flush=True)
+        signal.sigwait(_STOPPING)
+    return 0
+
+
+def hub(arguments: Sequence[str]) -> int:
+    """Become the broker, which reads its own command line."""
+    return _become("local.event_hubs", arguments)
+
+
+def host(arguments: Sequence[str]) -> int:
+    """Become the Functions host, which reads its own command line."""
+    return _become("local.functions_host", arguments)
+
+
+def _become(module: str, arguments: Sequence[str]) -> NoReturn:
+    os.execv(sys.executable, [sys.executable, "-m", module, *arguments])  # noqa: S606  (no shell: a module of ours)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,62 @@
+"""Ports of this machine: finding free ones, and saying who has one that is needed."""
+
+from __future__ import annotations
+
+import json
+import socket
+import urllib.error
+import urllib.request
+from typing import Final
+
+from local.errors import LocalError
+
+_LOOPBACK: Final = "127.0.0.1"
+_PROBE_SECONDS: Final = 1.0
+
+
+def is_free(port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        # As servers do: a connection that was closed a moment ago is no reason to refuse.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((_LOOPBACK, port))
+        except OSError:
+            return False
+    return True
+
+
+def free_ports(count: int) -> list[int]:
+    """``count`` different ports that were free a moment ago."""
+    probes = [socket.socket(socket.AF_INET, socket.SOCK_STREAM) for _ in range(count)]
+    try:
+        for probe in probes:
+            probe.bind((_LOOPBACK, 0))
+        return [probe.getsockname()[1] for probe in probes]
+    finally:
+        for probe in probes:
+            probe.close()
+
+
+def require_free(port: int, *, purpose: str, option: str) -> None:
+    """Raise LocalError when ``port`` is taken, saying which ``option`` chooses another one."""
+    if is_free(port):
+        return
+    if _is_our_host(port):
+        raise LocalError(
+            f"Retail Stream already runs at http://localhost:{port}. Use that one, stop it with Ctrl-C where it "
+            f"runs, or start a second one with {option} PORT and --data DIR."
+        )
+    raise LocalError(
+        f"port {port} (for {purpose}) is taken by another program. Stop that one, or choose another port: {option} PORT"
+    )
+
+
+def _is_our_host(port: int) -> bool:
+    """Whether a Functions host answers there."""
+    try:
+        with urllib.request.urlopen(f"http://{_LOOPBACK}:{port}/admin/host/status", timeout=_PROBE_SECONDS) as answer:
+            return "state" in json.loads(answer.read())
+    except urllib.error.HTTPError as refused:
+        return refused.code == 401  # noqa: PLR2004  (ours, with --auth)
+    except (OSError, ValueError):
+        return False

@@ -1,0 +1,92 @@
+"""The running app's HTTP interface, as the command line uses it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Self
+
+import aiohttp
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_REQUEST_SECONDS: Final = 5.0
+_START_SECONDS: Final = 60.0
+_RETRY_SECONDS: Final = 0.25
+_RECENT_EVENTS: Final = 8
+
+_ALREADY_ACTIVE: Final = 409
+_NOT_YET: Final = frozenset({404, 429, 500, 502, 503})
+"""Answers of an app that is still loading, or waits for its storage."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """What the stream says of itself at one moment."""
+
+    status: Mapping[str, Any] = field(default_factory=dict)
+    statistics: Mapping[str, Any] = field(default_factory=dict)
+    events: Sequence[Mapping[str, Any]] = ()
+    """The newest first."""
+    problem: str | None = None
+    """Why there is nothing to say."""
+
+
+class StreamApi:
+    """Asks the app at ``url``. Answers are values, failures too: the stack goes on without them."""
+
+    def __init__(self, url: str, *, key: str | None = None) -> None:
+        self._url = url.replace("//localhost", "//127.0.0.1")
+        self._session = aiohttp.ClientSession(
+            timeout=aiohttp.ClientTimeout(total=_REQUEST_SECONDS),
+            headers={"x-functions-key": key} if key else {},
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_exception: object) -> None:
+        await self._session.close()
+
+    async def alive(self) -> bool:
+        """Whether the app is loaded and serves requests."""
+        try:
+            async with self._session.get(f"{self._url}/health") as answer:
+                return answer.ok
+        except (aiohttp.ClientError, TimeoutError):
+            return False
+
+    async def start(self) -> str | None:
+        """Start a stream unless one is active. Returns why it could not be, or None."""
+        deadline = asyncio.get_running_loop().time() + _START_SECONDS
+        while True:
+            status, body = await self._ask("POST", "/api/stream/start")
+            if status == _ALREADY_ACTIVE or status // 100 == 2:  # noqa: PLR2004  (any success)
+                return None
+            if status not in _NOT_YET or asyncio.get_running_loop().time() > deadline:
+                return f"{body.get('detail') or body.get('title') or body or 'no answer'} (HTTP {status})"
+            await asyncio.sleep(_RETRY_SECONDS)
+
+    async def snapshot(self) -> Snapshot:
+        """What a view shows, in three requests."""
+        answers = await asyncio.gather(
+            self._ask("GET", "/api/stream/status"),
+            self._ask("GET", "/api/stream/statistics"),
+            self._ask("GET", f"/api/stream/events/recent?limit={_RECENT_EVENTS}"),
+        )
+        for status, body in answers:
+            if status // 100 != 2:  # noqa: PLR2004  (any success)
+                return Snapshot(problem=str(body.get("detail") or f"HTTP {status}"))
+        (_, state), (_, statistics), (_, recent) = answers
+        return Snapshot(status=state, statistics=statistics, events=recent.get("events", ()))
+
+    async def _ask(self, method: str, path: str) -> tuple[int, dict[str, Any]]:
+        try:
+            async with self._session.request(method, self._url + path) as answer:
+                body = await answer.json(content_type=None)
+                return answer.status, body if isinstance(body, dict) else {}
+        except (aiohttp.ClientError, TimeoutError) as problem:
+            return 503, {"detail": f"no answer from {self._url} ({type(problem).__name__})"}
+        except ValueError:
+            return answer.status, {}
