@@ -41,8 +41,10 @@ def _become(parent: int, command: list[str]) -> None:
 
 def _watch(parent: int, command: list[str]) -> int:
     with subprocess.Popen(command) as child:  # noqa: S603  (the command is ours)
-        for forwarded in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        for forwarded in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(forwarded, lambda number, _frame: child.send_signal(number))
+        # A Ctrl-C reaches the whole group, the child too: handing it on would make it two.
+        signal.signal(signal.SIGINT, lambda *_: None)
         while os.getppid() == parent:
             try:
                 return child.wait(_WATCH_SECONDS)
