@@ -1,0 +1,131 @@
+"""The host's own routes below ``/admin``."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+
+from azure.functions.meta import Datum
+
+from local.functions_host.bindings import HttpTrigger, QueueTrigger, TimerTrigger
+from local.functions_host.http_message import Response, json_response
+from local.functions_host.invocation import Completed, Failed
+from local.functions_host.queue_message import manual_message_metadata
+from local.functions_host.timer_request import timer_datum
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from local.functions_host.http_message import Request
+    from local.functions_host.indexing import IndexedFunction
+    from local.functions_host.invocation import Invoker
+    from local.functions_host.outputs import OutputSender
+
+_log = logging.getLogger("host.admin")
+
+HOST_VERSION = "4.0.0-local"
+
+
+class AdminApi:
+    """Runs functions now, lists them, and tells the host's state."""
+
+    def __init__(
+        self,
+        functions: Sequence[IndexedFunction],
+        *,
+        disabled: Collection[str],
+        errors: Mapping[str, str],
+        host_id: str,
+        base_url: str,
+        route_prefix: str,
+        invoker: Invoker,
+        outputs: OutputSender,
+    ) -> None:
+        self._functions = {function.name.lower(): function for function in functions}
+        self._disabled = disabled
+        self._errors = errors
+        self._host_id = host_id
+        self._base_url = base_url
+        self._route_prefix = route_prefix
+        self._invoker = invoker
+        self._outputs = outputs
+        self._started = time.monotonic()
+        self._runs: set[asyncio.Task[None]] = set()
+
+    async def respond(self, request: Request, path: str) -> Response:
+        match request.method, path.lower().split("/")[1:]:
+            case "GET", ["host", "status"]:
+                return json_response(self._status())
+            case "GET" | "POST", ["host", "ping"]:
+                return Response(status=200)
+            case "GET", ["functions"]:
+                return json_response([self._describe(function) for function in self._functions.values()])
+            case "GET", ["functions", name] if name in self._functions:
+                return json_response(self._describe(self._functions[name]))
+            case "POST", ["functions", name] if name in self._functions:
+                return self._run_now(self._functions[name], request.body)
+        return Response(status=404)
+
+    async def finish(self) -> None:
+        """Wait for the runs that were asked for."""
+        await asyncio.gather(*self._runs, return_exceptions=True)
+
+    def _status(self) -> dict[str, Any]:
+        return {
+            "id": self._host_id,
+            "state": "Running",
+            "version": HOST_VERSION,
+            "versionDetails": "built-in host of Retail Stream",
+            "platformVersion": "",
+            "instanceId": self._host_id,
+            "processUptime": int((time.monotonic() - self._started) * 1000),
+            "errors": [f"{name}: {problem}" for name, problem in self._errors.items()],
+        }
+
+    def _describe(self, function: IndexedFunction) -> dict[str, Any]:
+        link = f"{self._base_url}/admin/functions/{function.name}"
+        description = {
+            "name": function.name,
+            "language": "python",
+            "isDisabled": function.name in self._disabled,
+            "href": link,
+            "config": {"name": function.name, "bindings": list(function.bindings)},
+        }
+        if isinstance(function.trigger, HttpTrigger):
+            parts = (self._base_url, self._route_prefix, function.trigger.route.strip("/"))
+            description["invoke_url_template"] = "/".join(part for part in parts if part)
+        return description
+
+    def _run_now(self, function: IndexedFunction, body: bytes) -> Response:
+        try:
+            content = json.loads(body or b"{}")
+            given = str(content.get("input") or "")
+        except (ValueError, AttributeError):
+            return json_response({"message": 'The body must be a JSON object: {"input": "…"}'}, 400)
+        match function.trigger:
+            case HttpTrigger():
+                return json_response({"message": f"{function.name} is an HTTP function: call its route"}, 400)
+            case TimerTrigger():
+                run = self._run(function, timer_datum(), {})
+            case QueueTrigger():
+                run = self._run(function, Datum(given, "string"), manual_message_metadata())
+        task = asyncio.ensure_future(run)
+        self._runs.add(task)
+        task.add_done_callback(self._runs.discard)
+        return Response(status=202)
+
+    async def _run(self, function: IndexedFunction, trigger: Datum, metadata: Mapping[str, Datum]) -> None:
+        outcome = await self._invoker.invoke(function, trigger, metadata=metadata)
+        match outcome:
+            case Failed(error=error):
+                _log.error("%s (run by hand) failed", function.name, exc_info=error)
+            case Completed():
+                try:
+                    await self._outputs.send(function, outcome.outputs)
+                except Exception:
+                    _log.exception("%s (run by hand): its outputs could not be sent", function.name)
+                else:
+                    _log.info("%s (run by hand) succeeded in %.1f ms", function.name, outcome.seconds * 1000)
