@@ -1,0 +1,86 @@
+"""What is wanted of a stream at the moment: session, configuration and breaker, as the last read showed them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from shared.clock import MICROSECONDS
+from streaming.core.plan import Directive
+from streaming.core.session import Wanted
+from streaming.flows.deliver import DeliveryPolicy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from shared.clock import Clock
+    from streaming.core.config import RealtimeConfig
+    from streaming.core.session import Session
+    from streaming.flows.breaker import CircuitBreaker
+    from streaming.ports import Control, ControlStore, Versioned
+
+
+class Intent:
+    """Reads the control rows and answers for them, on behalf of one session's shard."""
+
+    def __init__(
+        self,
+        *,
+        session_id: str,
+        control: Control,
+        store: ControlStore,
+        breaker: CircuitBreaker,
+        config_of: Callable[[Control], RealtimeConfig],
+        clock: Clock,
+    ) -> None:
+        self._session_id = session_id
+        self._store = store
+        self._breaker = breaker
+        self._config_of = config_of
+        self._clock = clock
+        self._take(control)
+
+    async def refresh(self) -> None:
+        """Read again, in one round trip. Raises ``StorageUnavailableError``."""
+        self._take(await self._store.read())
+
+    def _take(self, control: Control) -> None:
+        self.stored: Versioned[Session] | None = control.session
+        self.config = self._config_of(control)
+        self.policy = DeliveryPolicy.of(self.config)
+        self._breaker.observe(control.breaker)
+        self.read_at_us = self._clock.now_us()
+
+    @property
+    def session(self) -> Session | None:
+        """The session; None when another one has taken its place."""
+        if self.stored is None or self.stored.value.session_id != self._session_id:
+            return None
+        return self.stored.value
+
+    @property
+    def running(self) -> bool:
+        """Whether further windows are wanted."""
+        return self.session is not None and self.session.active and self.session.wanted is Wanted.RUNNING
+
+    @property
+    def stopping(self) -> bool:
+        """Whether there is no later for what can't be sent now."""
+        return self.session is None or self.session.wanted is Wanted.STOPPED
+
+    def directive(self) -> Directive | None:
+        """What the planner is to plan by; None when nothing more is wanted."""
+        session = self.session
+        if session is None or not self.running:
+            return None
+        bound_us = self.config.max_catch_up_seconds * MICROSECONDS
+        breaker = self._breaker.state
+        return Directive(
+            interval_ms=session.emit_interval_ms,
+            burst=session.burst,
+            not_before_us=session.not_before_us,
+            ends_at_us=session.ends_at_us,
+            max_catch_up_us=bound_us,
+            # An outage beyond the bound isn't caught up at all: the hub has just come back.
+            skip_before_us=breaker.closed_at_us if breaker.outage_us > bound_us else 0,
+            event_types=session.event_types,
+        )

@@ -1,0 +1,213 @@
+"""The ledger of a held shard: turns what has happened in memory into one transaction, and keeps the version."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from streaming.core import plan as planning
+from streaming.core.cursor import HEARTBEAT_US, LEASE_US, PLANNED_WINDOWS, Progress
+from streaming.core.history import Hour, add_second
+from streaming.ports import ShardCommit, StorageUnavailableError, Versioned
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+    from shared.clock import Clock
+    from streaming.core.cursor import Cursor
+    from streaming.core.dead_letter import DeadLetter
+    from streaming.core.event import Event
+    from streaming.core.history import Slot
+    from streaming.core.plan import Directive, WindowPlan
+    from streaming.core.session import Session
+    from streaming.flows.intent import Intent
+    from streaming.flows.window import WindowRun
+    from streaming.ports import Generator, ShardStore
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+KEPT_RECENT: Final = 100
+STORAGE_RETRY_US: Final = 500_000
+
+
+@dataclass(slots=True, kw_only=True)
+class HeldShard:
+    """A shard that this process owns, kept between invocations: a continuing owner reads nothing of it again."""
+
+    session: Session
+    cursor: Versioned[Cursor]
+    checkpoint: bytes | None
+    """The world at the start of the front window, as committed."""
+    recent: tuple[bytes, ...]
+    generator: Generator | None = None
+    """Stands exactly at the start of the front window; None when it must be made from the checkpoint."""
+
+
+class Ledger:
+    """Writes one held shard. Every write renews the lease; every write is under the version of the one before.
+
+    Whoever loses the lease finds that out with the next write, which then has no effect (``ShardLostError``).
+    """
+
+    def __init__(
+        self,
+        *,
+        held: HeldShard,
+        shards: ShardStore,
+        intent: Intent,
+        clock: Clock,
+        instance: str,
+        new_id: Callable[[], str],
+        give_up_us: int,
+    ) -> None:
+        """``give_up_us``: until when to try again while storage is away."""
+        self._held = held
+        self._shards = shards
+        self._intent = intent
+        self._clock = clock
+        self._instance = instance
+        self._new_id = new_id
+        self._give_up_us = give_up_us
+        self._recent = deque(held.recent, maxlen=KEPT_RECENT)
+
+    @property
+    def cursor(self) -> Cursor:
+        """As last committed, or claimed."""
+        return self._held.cursor.value
+
+    def remember(self, sent: Sequence[Sequence[Event]]) -> None:
+        """Keep the last envelopes sent, for people to look at."""
+        for batch in sent:
+            self._recent.extend(event.body for event in batch[-KEPT_RECENT:])
+
+    def fix_lanes(self, lanes: int) -> None:
+        """Lanes are fixed with the first write of a session's shard."""
+        self._held.cursor = replace(self._held.cursor, value=replace(self.cursor, lanes=lanes))
+
+    def must_write(self) -> bool:
+        """Whether something can't wait for the front window's end: the claim, the lease, or a window to plan."""
+        now_us = self._clock.now_us()
+        due = now_us - self.cursor.heartbeat_us >= HEARTBEAT_US or self.cursor.owner != self._instance
+        return due or bool(self._to_plan(self.cursor.plans, now_us))
+
+    async def commit_window(self, run: WindowRun) -> None:
+        """The front window is settled: write its outcome and the world behind it, and plan the window after next."""
+        run.tally.bursts_planned += run.plan.bursts
+        run.tally.bursts_skipped += run.plan.skipped
+        await self._write(run, plans=self.cursor.plans[1:], progress=Progress(), checkpoint=run.checkpoint)
+
+    async def commit_progress(self, run: WindowRun | None, *, release: bool = False) -> None:
+        """Renew the lease (or release it), write how far the front window has come, and plan if there is room."""
+        progress = self.cursor.progress if run is None else run.progress
+        await self._write(run, plans=self.cursor.plans, progress=progress, checkpoint=None, release=release)
+
+    async def commit_fault(self, fault: str) -> None:
+        """Say why nothing can be sent."""
+        await self._write(
+            None, plans=self.cursor.plans, progress=self.cursor.progress, checkpoint=None, fault=fault, plan=False
+        )
+
+    async def until_stored(self, operation: Callable[[], Awaitable[T]]) -> T:
+        """Try ``operation`` until storage answers; raises ``StorageUnavailableError`` when the time is up."""
+        while True:
+            try:
+                return await operation()
+            except StorageUnavailableError as error:
+                now_us = self._clock.now_us()
+                if now_us >= self._give_up_us:
+                    raise
+                logger.warning("storage_unavailable", extra={"detail": str(error)})
+                await self._clock.sleep_until(now_us + STORAGE_RETRY_US)
+
+    async def _write(
+        self,
+        run: WindowRun | None,
+        *,
+        plans: tuple[WindowPlan, ...],
+        progress: Progress,
+        checkpoint: bytes | None,
+        release: bool = False,
+        fault: str | None = None,
+        plan: bool = True,
+    ) -> None:
+        held, cursor = self._held, self.cursor
+        now_us = self._clock.now_us()
+        added = self._to_plan(plans, now_us) if plan and not release else ()
+        written = replace(
+            cursor,
+            owner=self._instance,
+            lease_until_us=now_us + (0 if release else LEASE_US),
+            heartbeat_us=now_us,
+            operation_id=self._new_id(),
+            frontier=planning.after(cursor.frontier, added[-1]) if added else cursor.frontier,
+            plans=(*plans, *added),
+            progress=progress,
+            fault=fault,
+        )
+        ended_hour: Hour | None = None
+        letters: tuple[DeadLetter, ...] = ()
+        if run is not None:
+            increments, slots, letters = run.take()
+            if letters and not self._intent.config.enable_dead_letter_queue:
+                increments.discarded = increments.dead_lettered
+                _log_discarded(letters)
+                letters = ()
+            hour, ended_hour = _fill(cursor.hour, slots)
+            written = replace(
+                written, tally=cursor.tally.plus(increments), seconds=_add(cursor.seconds, slots), hour=hour
+            )
+        commit = ShardCommit(
+            cursor=written,
+            version=held.cursor.version,
+            checkpoint=checkpoint,
+            recent=None if run is None else tuple(self._recent),
+            ended_hour=ended_hour,
+            dead_letters=letters,
+        )
+        version = await self.until_stored(lambda: self._shards.commit(commit))
+        held.cursor = Versioned(value=written, version=version)
+        held.recent = tuple(self._recent)
+        if checkpoint is not None:
+            held.checkpoint = checkpoint
+
+    def _to_plan(self, plans: Sequence[WindowPlan], now_us: int) -> tuple[WindowPlan, ...]:
+        """The windows to plan now, so that two are outstanding."""
+        directive: Directive | None = self._intent.directive()
+        added: list[WindowPlan] = []
+        frontier = self.cursor.frontier
+        while directive is not None and len(plans) + len(added) < PLANNED_WINDOWS:
+            plan = planning.plan_next(frontier, directive, now_us)
+            if plan is None:
+                break
+            added.append(plan)
+            frontier = planning.after(frontier, plan)
+        return tuple(added)
+
+
+def _add(seconds: Mapping[int, Slot], slots: Mapping[int, Slot]) -> Mapping[int, Slot]:
+    for second in sorted(slots):
+        seconds = add_second(seconds, second, slots[second])
+    return seconds
+
+
+def _fill(hour: Hour, slots: Mapping[int, Slot]) -> tuple[Hour, Hour | None]:
+    """The hour being filled with ``slots`` added, and the one that has ended by that."""
+    ended: Hour | None = None
+    for second in sorted(slots):
+        following = hour.add(second, slots[second])
+        if following.hour != hour.hour and hour.minutes:
+            ended = hour
+        hour = following
+    return hour, ended
+
+
+def _log_discarded(letters: Sequence[DeadLetter]) -> None:
+    for letter in letters:
+        logger.error(
+            "dead_letter_discarded",
+            extra={"category": letter.category.value, "events": len(letter.events), "detail": letter.detail},
+        )

@@ -1,0 +1,258 @@
+"""One shard during one invocation: feed, send, commit."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final
+
+from streaming.core import plan as planning
+from streaming.core.cursor import Progress
+from streaming.core.plan import WindowPlan, share
+from streaming.core.session import Wanted
+from streaming.flows.intent import Intent
+from streaming.flows.lanes import Lanes
+from streaming.flows.ledger import Ledger
+from streaming.flows.window import WindowRun
+from streaming.ports import ConflictError, ShardLostError, StorageUnavailableError
+from streaming.retail.live import BurstRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from streaming.core.event import Event
+    from streaming.flows.ledger import HeldShard
+    from streaming.flows.live import LivePorts
+    from streaming.ports import Control
+
+logger = logging.getLogger(__name__)
+
+POLL_US: Final = 1_000_000
+"""How often to look at what is wanted while no window ends: a change is seen within this time."""
+WIND_UP_US: Final = 5_000_000
+"""How long after its time an invocation still waits for what is in flight."""
+
+
+class ShardRun:
+    """Runs a held shard's windows. Made for one invocation and thrown away after it."""
+
+    def __init__(self, ports: LivePorts, held: HeldShard, control: Control, until_us: int) -> None:
+        self._ports = ports
+        self._held = held
+        self._until_us = until_us
+        self._intent = Intent(
+            session_id=held.session.session_id,
+            control=control,
+            store=ports.control,
+            breaker=ports.breaker,
+            config_of=ports.config_of,
+            clock=ports.clock,
+        )
+        self._ledger = Ledger(
+            held=held,
+            shards=ports.shards,
+            intent=self._intent,
+            clock=ports.clock,
+            instance=ports.instance,
+            new_id=ports.new_id,
+            give_up_us=until_us + WIND_UP_US,
+        )
+        self._runs: deque[WindowRun] = deque()
+        """The windows being run, the front one first; each is for the plan at the same place in the cursor."""
+        self._taken_up = -1
+        """The last window that the feeder has taken up."""
+        self._closing = False
+        self._something_settled = asyncio.Event()
+        self._more_planned = asyncio.Event()
+
+    async def run(self) -> bool:
+        """Run until the time is up or there is nothing left to do.
+
+        Returns whether the held shard is in order: everything committed, the generator at the front window's start.
+
+        Raises:
+            ShardLostError: Somebody else has taken the shard.
+            StorageUnavailableError: Storage stayed away until the time was up.
+        """
+        if not await self._lanes_known():
+            return True
+        if self._ledger.must_write():
+            await self._ledger.commit_progress(None)  # Claims the shard before anything is sent.
+        lanes = self._make_lanes()
+        committer = asyncio.create_task(self._commit(lanes), name="committer")
+        helpers = [asyncio.create_task(self._feed(lanes), name="feeder")]
+        helpers += [
+            asyncio.create_task(lanes.work(lane), name=f"lane-{lane}") for lane in range(self._ledger.cursor.lanes)
+        ]
+        try:
+            return await _result_of(committer, helpers)
+        except asyncio.CancelledError:
+            await _cancel((committer, *helpers))
+            await self._hand_back()
+            raise
+        finally:
+            await _cancel((committer, *helpers))
+
+    async def _feed(self, lanes: Lanes) -> None:
+        """Generate each planned burst and hand it over at its instant."""
+        held = self._held
+        if held.generator is None:
+            held.generator = self._ports.generators(held.session, shard=0, checkpoint=held.checkpoint)
+        while (plan := await self._next_plan()) is not None:
+            # Progress concerns the front window alone; it is empty unless an earlier run was cut short in it.
+            progress = Progress() if self._runs else self._ledger.cursor.progress
+            run = WindowRun(plan, self._ledger.cursor, progress)
+            self._runs.append(run)
+            for number in plan.numbers:
+                events = held.generator.burst(self._request(plan, number))
+                await self._ports.clock.sleep_until(plan.pace.scheduled_us(number))
+                for chunk in _chunks(events, self._intent.config.max_buffer_size):
+                    await lanes.submit(run, number, chunk)
+                # The lanes' turn: a burst leaves before the next one is generated.
+                await asyncio.sleep(0)
+            run.checkpoint = held.generator.snapshot()
+            run.complete = True
+            self._something_settled.set()
+
+    async def _next_plan(self) -> WindowPlan | None:
+        """The next planned window that isn't being run; None once the invocation is to take up no more."""
+        while not self._closing:
+            for plan in self._ledger.cursor.plans:
+                if plan.window > self._taken_up:
+                    self._taken_up = plan.window
+                    return plan
+            self._more_planned.clear()
+            await self._more_planned.wait()
+        return None
+
+    def _request(self, plan: WindowPlan, number: int) -> BurstRequest:
+        cursor = self._ledger.cursor
+        return BurstRequest(
+            number=number,
+            scheduled_at_us=plan.pace.scheduled_us(number),
+            size=share(plan.pace.burst, cursor.shard, cursor.shards),
+            rate_per_second=plan.pace.events_per_second,
+            event_types=None if plan.event_types is None else frozenset(plan.event_types),
+        )
+
+    async def _commit(self, lanes: Lanes) -> bool:
+        """Commit each window as it settles, and in between what can't wait; ends when the run is over."""
+        while True:
+            await self._wait_for_something()
+            now_us = self._ports.clock.now_us()
+            front = self._runs[0] if self._runs else None
+            settled = front is not None and front.settled
+            if settled or now_us >= self._intent.read_at_us + POLL_US:
+                await self._ledger.until_stored(self._intent.refresh)
+            if front is not None and settled:
+                await self._ledger.commit_window(front)
+                self._runs.popleft()
+            elif (front is not None and front.crowded) or (self._fresh(now_us) and self._ledger.must_write()):
+                await self._ledger.commit_progress(front)
+            lanes.nudge()
+            self._closing = self._closing or now_us >= self._until_us
+            self._more_planned.set()
+            if not self._runs and self._over():
+                await self._end_session()
+                return True
+            if self._closing and not self._runs:
+                return True
+            if now_us >= self._until_us + WIND_UP_US:
+                await self._ledger.commit_progress(self._runs[0])
+                return False
+
+    def _fresh(self, now_us: int) -> bool:
+        """Whether what is wanted was read just now: plans are made on nothing older."""
+        return self._intent.read_at_us >= now_us
+
+    async def _wait_for_something(self) -> None:
+        """Until something has settled, or it is time to look at what is wanted."""
+        if self._runs and self._runs[0].settled:
+            return
+        settled = asyncio.ensure_future(self._something_settled.wait())
+        alarm = asyncio.ensure_future(self._ports.clock.sleep_until(self._intent.read_at_us + POLL_US))
+        try:
+            await asyncio.wait((settled, alarm), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            settled.cancel()
+            alarm.cancel()
+            self._something_settled.clear()
+
+    def _over(self) -> bool:
+        """Whether the session has nothing more to plan, and what was planned is done."""
+        if self._ledger.cursor.plans:
+            return False
+        directive = self._intent.directive()
+        if directive is None:
+            return self._intent.stopping
+        return planning.is_over(self._ledger.cursor.frontier, directive, self._ports.clock.now_us())
+
+    async def _end_session(self) -> None:
+        """Mark the session as ended, unless somebody has changed it meanwhile: then the next tick decides again."""
+        stored, session = self._intent.stored, self._intent.session
+        if stored is None or session is None or not session.active:
+            return
+        reason = "stopped" if session.wanted is Wanted.STOPPED else "duration reached"
+        ended = session.ended(self._ports.clock.now_us(), reason=reason)
+        with contextlib.suppress(ConflictError):
+            await self._ports.control.save_session(ended, version=stored.version)
+            logger.info("session_ended", extra={"session_id": session.session_id, "reason": reason})
+
+    async def _lanes_known(self) -> bool:
+        """Fix the session's lanes, asking the hub if need be; False when it can't be asked yet."""
+        if self._ledger.cursor.lanes:
+            return True
+        lanes = self._intent.config.lanes or await self._ports.publisher.partition_count()
+        if isinstance(lanes, int):
+            self._ledger.fix_lanes(lanes)
+            return True
+        logger.warning("hub_unreachable", extra={"category": lanes.category.value, "detail": lanes.detail})
+        if self._intent.stopping:
+            await self._end_session()
+        else:
+            await self._ledger.commit_fault(f"{lanes.category.value}: {lanes.detail}")
+        return False
+
+    async def _hand_back(self) -> None:
+        """The process is ending: write how far things have come, and let the next owner in at once."""
+        front = self._runs[0] if self._runs else None
+        with contextlib.suppress(StorageUnavailableError, ShardLostError):
+            await self._ledger.commit_progress(front, release=True)
+
+    def _make_lanes(self) -> Lanes:
+        return Lanes(
+            lanes=self._ledger.cursor.lanes,
+            deliverer=self._ports.deliverer,
+            publisher=self._ports.publisher,
+            clock=self._ports.clock,
+            policy=lambda: self._intent.policy,
+            lease_until_us=lambda: self._ledger.cursor.lease_until_us,
+            max_buffer_size=lambda: self._intent.config.max_buffer_size,
+            final=lambda: self._intent.stopping,
+            on_sent=self._ledger.remember,
+            on_progress=self._something_settled.set,
+        )
+
+
+def _chunks(events: Sequence[Event], size: int) -> Iterable[Sequence[Event]]:
+    if len(events) <= size:
+        return (events,)
+    return (events[start : start + size] for start in range(0, len(events), size))
+
+
+async def _result_of(committer: asyncio.Task[bool], helpers: Sequence[asyncio.Task[Any]]) -> bool:
+    """The committer's result; a helper that ends with an error ends the run with it."""
+    waiting: set[asyncio.Task[Any]] = {committer, *helpers}
+    while not committer.done():
+        done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        for task in done - {committer}:
+            task.result()
+    return committer.result()
+
+
+async def _cancel(tasks: Sequence[asyncio.Task[Any]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,133 @@
+"""One window while it runs: what was generated, what each lane has settled, and the counts still to be committed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from operator import itemgetter
+from typing import TYPE_CHECKING, Final
+
+from streaming.core.cursor import Progress
+from streaming.core.dead_letter import DeadLetter
+from streaming.core.history import Slot
+from streaming.core.tally import Tally
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from streaming.core.cursor import Cursor
+    from streaming.core.event import Event
+    from streaming.core.plan import WindowPlan
+    from streaming.flows.deliver import DeadBatch, Delivery
+
+LETTERS_PER_COMMIT: Final = 80
+LETTER_BYTES_PER_COMMIT: Final = 1_500_000
+"""Uncompressed: with the largest checkpoint (2 MiB) and however badly they compress, a transaction still holds them."""
+
+_event_type = itemgetter(0)
+
+
+def _size_bytes(batch: DeadBatch) -> int:
+    return sum(len(event.body) for event in batch.events)
+
+
+class WindowRun:
+    """A planned window being run, from the start or from where its last committed progress left off.
+
+    Its events are generated again from the window's start either way; those that the progress calls counted aren't
+    counted again, and those that it calls settled aren't sent again.
+    """
+
+    def __init__(self, plan: WindowPlan, cursor: Cursor, progress: Progress) -> None:
+        self.plan = plan
+        self._cursor = cursor
+        self._to_count = -progress.generated
+        self.to_skip = list(progress.settled) or [0] * cursor.lanes
+        """Per lane, how many of its next events were settled before this run began."""
+        self.generated = 0
+        self._settled = list(self.to_skip)
+        self.complete = False
+        """Whether all of the window's events have been generated."""
+        self.checkpoint: bytes | None = None
+        """The world at the window's end, once it is complete."""
+        self.tally = Tally()
+        """Counts since the last commit."""
+        self.slots: dict[int, Slot] = {}
+        """The same by second."""
+        self.dead_letters: list[DeadLetter] = []
+        self._letter_bytes = 0
+        self.crowded = False
+        """Whether a lane waits for the dead letters in memory to be committed."""
+
+    @property
+    def settled(self) -> bool:
+        """Whether the window is over: complete, and every event sent or dead-lettered."""
+        return self.complete and self.generated == sum(self._settled)
+
+    @property
+    def progress(self) -> Progress:
+        # After a restart, what the earlier run had generated stays counted until this one gets there.
+        return Progress(generated=self.generated - min(0, self._to_count), settled=tuple(self._settled))
+
+    def count_generated(self, events: Sequence[Event]) -> None:
+        """Count a burst's events, except the ones that were counted before the restart."""
+        self.generated += len(events)
+        new = events[-self._to_count :] if self._to_count < 0 else events
+        self._to_count = min(0, self._to_count + len(events))
+        self.tally.generated += len(new)
+        self.tally.by_type.update(Counter(map(_event_type, new)))
+
+    def has_room_for(self, delivery: Delivery) -> bool:
+        """Whether ``delivery``'s dead letters still fit the next commit's transaction."""
+        if not self.dead_letters or not delivery.dead:
+            return True
+        count = len(self.dead_letters) + len(delivery.dead)
+        size_bytes = self._letter_bytes + sum(map(_size_bytes, delivery.dead))
+        return count <= LETTERS_PER_COMMIT and size_bytes <= LETTER_BYTES_PER_COMMIT
+
+    def settle(self, lane: int, delivery: Delivery, *, first_burst: int, last_burst: int, now_us: int) -> None:
+        """Book what came of a lane's batch, in memory; the next commit writes it."""
+        self._settled[lane] += delivery.settled
+        sent = sum(map(len, delivery.sent))
+        size_bytes = sum(len(event.body) for batch in delivery.sent for event in batch)
+        dead = sum(len(batch.events) for batch in delivery.dead)
+        tally = self.tally
+        tally.sent_first += sent
+        tally.batches_sent += len(delivery.sent)
+        tally.bytes_sent += size_bytes
+        tally.dead_lettered += dead
+        tally.connection_failures += delivery.connection_failures
+        if sent:
+            tally.last_event_us = now_us
+        for batch in delivery.dead:
+            tally.by_error[batch.category.value] += len(batch.events)
+            self._letter_bytes += _size_bytes(batch)
+            self.dead_letters.append(self._letter(batch, lane, first_burst, last_burst))
+        second = now_us // 1_000_000
+        slot = Slot(sent=sent, failed=dead, batches=len(delivery.sent), bytes=size_bytes)
+        self.slots[second] = self.slots.get(second, Slot()).plus(slot)
+
+    def take(self) -> tuple[Tally, dict[int, Slot], tuple[DeadLetter, ...]]:
+        """What is to be committed since the last time; from now on counted as taken."""
+        taken = (self.tally, self.slots, tuple(self.dead_letters))
+        self.tally, self.slots, self.dead_letters = Tally(), {}, []
+        self._letter_bytes, self.crowded = 0, False
+        return taken
+
+    def _letter(self, batch: DeadBatch, lane: int, first_burst: int, last_burst: int) -> DeadLetter:
+        # Unique without a register: a lane settles in order, so the position of its first event names the batch.
+        position = self._settled[lane]
+        return DeadLetter(
+            letter_id=f"{batch.last_failure_us:017d}-{self.plan.window:x}-{lane:x}-{position:x}-{len(self.dead_letters):x}",
+            events=batch.events,
+            category=batch.category,
+            detail=batch.detail,
+            attempts=batch.attempts,
+            first_failure_us=batch.first_failure_us,
+            last_failure_us=batch.last_failure_us,
+            session_id=self._cursor.session_id,
+            shard=self._cursor.shard,
+            lane=lane,
+            window=self.plan.window,
+            first_burst=first_burst,
+            last_burst=last_burst,
+        )
