@@ -164,6 +164,8 @@ def _addresses(services: Services, snapshot: Snapshot) -> Table:
     )
     grid.add_row("API, dashboard", Text(services.url, style="bold cyan"))
     grid.add_row("event hub", f"{services.hub_address}/{services.hub_name}")
+    if services.control_url:
+        grid.add_row("faults", f"{services.control_url}/faults")
     grid.add_row("log", str(services.host_log))
     return grid
 

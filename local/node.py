@@ -78,10 +78,15 @@ def ensure_packages(source: Path, into: Path, report: Callable[[str], None] = la
         _run(
             [*runtime.npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"],
             folder=into,
-            environment=runtime.environment(),
+            environment={**runtime.environment(), **_npm_cache(into)},
         )
         stamp.write_text(digest)
     return modules
+
+
+def _npm_cache(folder: Path) -> dict[str, str]:
+    """npm insists on a cache: where this user's home can't be written (in a container), it is put into ``folder``."""
+    return {} if os.access(Path.home(), os.W_OK) else {"npm_config_cache": str(folder / ".npm-cache")}
 
 
 def _on_path() -> NodeRuntime | None:

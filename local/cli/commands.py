@@ -18,7 +18,8 @@ from local.paths import STATE
 from local.stack.options import DEFAULT_PORT, StackOptions, settings_file
 from local.stack.ports import free_ports
 from local.stack.runner import run_stack
-from local.stack.services import NAME_SETTING, hub_connection_string
+from local.stack.services import hub_connection_string
+from streaming.adapters.event_hubs.connection import EVENT_HUB_SETTING
 
 if TYPE_CHECKING:
     import argparse
@@ -55,7 +56,7 @@ def consume(arguments: argparse.Namespace) -> int:
         consume_events(
             ConsumeOptions(
                 connection_string=arguments.connection_string or hub_connection_string(arguments.hub_port),
-                hub_name=arguments.hub_name or os.environ.get(NAME_SETTING) or DEFAULT_HUB,
+                hub_name=arguments.hub_name or os.environ.get(EVENT_HUB_SETTING) or DEFAULT_HUB,
                 group=arguments.group,
                 start=arguments.start,
                 most=arguments.most,

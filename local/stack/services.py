@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sys
 from dataclasses import dataclass
@@ -14,22 +15,31 @@ import aiohttp
 from local import azurite
 from local.azurite import StoragePorts
 from local.errors import LocalError
-from local.event_hubs.config import DEFAULT_HUB, DEFAULT_KEY, DEFAULT_POLICY
-from local.functions_host.settings import LocalSettings, read_local_settings
+from local.event_hubs.config import DEFAULT_HUB, DEFAULT_KEY, DEFAULT_PARTITIONS, DEFAULT_POLICY
+from local.functions_host.core_tools import CoreToolsMissing
+from local.functions_host.keys import KEYS_FILE
+from local.functions_host.settings import read_local_settings
 from local.node import ensure_node
 from local.paths import ROOT
 from local.stack.child import Child, ChildSpec
 from local.stack.options import HostKind, HubKind, settings_file
 from local.stack.ports import free_ports, require_free
+from streaming.adapters.event_hubs.connection import (
+    CONNECTION_STRING_SETTING,
+    EVENT_HUB_SETTING,
+    NAMESPACE_SETTING,
+    HubConnection,
+    read_hub_connection,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
     from pathlib import Path
 
+    from local.functions_host.settings import LocalSettings
     from local.stack.options import StackOptions
 
-CONNECTION_SETTING: Final = "AZURE_EVENTHUB_CONNECTION_STRING"
-NAME_SETTING: Final = "EVENTHUB_NAME"
+_WARNING: Final = re.compile(r"\S+ (WARNING|ERROR|CRITICAL) ")
 _PROBE_SECONDS: Final = 2.0
 
 
@@ -50,6 +60,8 @@ class Services:
     url: str
     hub_address: str
     hub_name: str
+    control_url: str | None
+    """Where faults of the broker can be switched on, when it is the one of this repository."""
     host_log: Path
     keys_file: Path | None
     """Where the host's keys are, when it asks for them."""
@@ -68,35 +80,19 @@ def plan_services(options: StackOptions, *, keeps_open: tuple[int, ...], say: Ca
     """
     settings = read_local_settings(settings_file())
     environment = settings.over(os.environ)
-    hub_name = environment.get(NAME_SETTING) or DEFAULT_HUB
     require_free(options.port, purpose="the API and the dashboard", option="--port")
     storage_ports = _storage_ports(options)
+    hub = _hub(options, environment) if options.hub is HubKind.BUILTIN else _hub_of_settings(environment)
+    host = _host(options, settings, {"AzureWebJobsStorage": storage_ports.connection_string, **hub.environment})
     storage = _storage(options, storage_ports, keeps_open, say)
-    hub: tuple[ChildSpec, ...] = ()
-    if options.hub is HubKind.BUILTIN:
-        require_free(options.hub_port, purpose="the event hub", option="--hub-port")
-        hub = (_hub(options, hub_name),)
-        connection_string = hub_connection_string(options.hub_port)
-        hub_address = f"localhost:{options.hub_port}"
-    else:
-        connection_string = _connection_of_settings(environment)
-        hub_address = _endpoint(connection_string)
-    host = _host(
-        options,
-        settings,
-        {
-            "AzureWebJobsStorage": storage_ports.connection_string,
-            CONNECTION_SETTING: connection_string,
-            NAME_SETTING: hub_name,
-        },
-    )
     return Services(
-        in_order=tuple(Child(spec) for spec in (storage, *hub, host)),
+        in_order=(Child(storage), *(Child(spec) for spec in hub.processes), Child(host, on_line=_warnings(say))),
         url=options.url,
-        hub_address=hub_address,
-        hub_name=hub_name,
+        hub_address=hub.address,
+        hub_name=hub.name,
+        control_url=hub.control_url,
         host_log=options.host_log,
-        keys_file=options.data / "host-keys.json" if options.auth else None,
+        keys_file=options.data / KEYS_FILE if options.auth else None,
     )
 
 
@@ -127,25 +123,73 @@ def _storage(
     )
 
 
-def _hub(options: StackOptions, hub_name: str) -> ChildSpec:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Hub:
+    """Where events go, and what has to run and to be set for it."""
+
+    address: str
+    name: str
+    environment: Mapping[str, str]
+    processes: tuple[ChildSpec, ...] = ()
+    control_url: str | None = None
+
+
+def _hub(options: StackOptions, environment: Mapping[str, str]) -> _Hub:
+    """The broker of this repository, whatever hub the settings name."""
+    require_free(options.hub_port, purpose="the event hub", option="--hub-port")
+    name = environment.get(EVENT_HUB_SETTING) or DEFAULT_HUB
     (control_port,) = free_ports(1)
-    return ChildSpec(
+    control_url = f"http://localhost:{control_port}"
+    broker = ChildSpec(
         name="event hub",
         command=(
             *(sys.executable, "-m", "local.event_hubs"),
             *("--port", str(options.hub_port)),
             *("--control-port", str(control_port)),
-            *("--hub", hub_name),
+            *("--hub", f"{name}:{DEFAULT_PARTITIONS}"),
         ),
         ready=_answers(f"http://127.0.0.1:{control_port}/health"),
     )
+    return _Hub(
+        address=f"localhost:{options.hub_port}",
+        name=name,
+        environment={
+            CONNECTION_STRING_SETTING: hub_connection_string(options.hub_port),
+            EVENT_HUB_SETTING: name,
+            NAMESPACE_SETTING: "",
+        },
+        processes=(broker,),
+        control_url=control_url,
+    )
+
+
+def _hub_of_settings(environment: Mapping[str, str]) -> _Hub:
+    """The hub that the environment or local.settings.json names. Raises LocalError with all that is wrong there."""
+    connection = read_hub_connection(environment)
+    if not isinstance(connection, HubConnection):
+        problems = " ".join(f"{problem.setting} {problem.message}" for problem in connection)
+        raise LocalError(f"--hub settings: {problems}")
+    return _Hub(address=f"{connection.host}:{connection.port}", name=connection.event_hub, environment={})
 
 
 def _host(options: StackOptions, settings: LocalSettings, environment: Mapping[str, str]) -> ChildSpec:
+    core_tools = _uses_core_tools(options.host)
     return ChildSpec(
         name="functions host",
-        command=_core_tools_command(options) if _uses_core_tools(options.host) else _host_command(options),
-        environment={**settings.values, **os.environ, **environment} if _uses_core_tools(options.host) else environment,
+        command=(
+            *(sys.executable, "-m", "local.functions_host"),
+            *("--app-root", str(ROOT)),
+            *("--port", str(options.port)),
+            *("--settings", str(settings_file())),
+            *("--data", str(options.data)),
+            *("--log-file", str(options.host_log)),
+            *(("--auth",) if options.auth else ()),
+            *(("--watch",) if options.watch else ()),
+            *(("--workers", str(options.workers)) if options.workers else ()),
+            *(("--host", "func") if core_tools else ()),
+        ),
+        # Core Tools read local.settings.json alone, and not the sample in its place.
+        environment={**settings.over(os.environ), **environment} if core_tools else environment,
         ready=_answers(f"http://127.0.0.1:{options.port}/health"),
         start_seconds=120.0,
         stop_seconds=30.0,
@@ -155,44 +199,18 @@ def _host(options: StackOptions, settings: LocalSettings, environment: Mapping[s
 def _uses_core_tools(kind: HostKind) -> bool:
     found = shutil.which("func") is not None
     if kind is HostKind.FUNC and not found:
-        raise LocalError(
-            "Azure Functions Core Tools (func) are not installed. Install them "
-            "(npm install -g azure-functions-core-tools@4), or use the host of this repository: --host builtin"
-        )
+        raise CoreToolsMissing
     return found and kind is not HostKind.BUILTIN
 
 
-def _core_tools_command(options: StackOptions) -> tuple[str, ...]:
-    return ("func", "start", "--port", str(options.port), *(["--enableAuth"] if options.auth else []))
+def _warnings(say: Callable[[str], None]) -> Callable[[str], None]:
+    """Hand on what the host warns of; the rest is in its log file."""
 
+    def on_line(line: str) -> None:
+        if _WARNING.match(line):
+            say(line)
 
-def _host_command(options: StackOptions) -> tuple[str, ...]:
-    return (
-        *(sys.executable, "-m", "local.functions_host"),
-        *("--app-root", str(ROOT)),
-        *("--port", str(options.port)),
-        *("--settings", str(settings_file())),
-        *("--data-folder", str(options.data)),
-        *("--log-file", str(options.host_log)),
-        *(("--auth",) if options.auth else ()),
-        *(("--watch",) if options.watch else ()),
-        *(("--workers", str(options.workers)) if options.workers else ()),
-    )
-
-
-def _connection_of_settings(environment: Mapping[str, str]) -> str:
-    connection_string = environment.get(CONNECTION_SETTING)
-    if not connection_string:
-        raise LocalError(
-            f"--hub settings needs {CONNECTION_SETTING}: set it in the environment or in local.settings.json"
-        )
-    return connection_string
-
-
-def _endpoint(connection_string: str) -> str:
-    """The host and port that a connection string names, and nothing secret of it."""
-    parts = dict(part.split("=", 1) for part in connection_string.split(";") if "=" in part)
-    return parts.get("Endpoint", "").partition("//")[2].strip("/")
+    return on_line
 
 
 def _answers(url: str) -> Callable[[], Awaitable[bool]]:

@@ -19,6 +19,7 @@ SERVICES = Services(
     url="http://localhost:8000",
     hub_address="localhost:5672",
     hub_name="retail-events",
+    control_url="http://localhost:5300",
     host_log=Path("host.log"),
     keys_file=None,
 )
@@ -65,6 +66,7 @@ def test_the_panel_shows_addresses_rate_totals_and_events() -> None:
         "running for 1:02:03, breaker closed",
         "http://localhost:8000",
         "localhost:5672/retail-events",
+        "http://localhost:5300/faults",
         "host.log",
         "of 200",
         "12,345 events, 678 batches, 5.4 MB, 0 failed, 12 pending",
