@@ -6,6 +6,7 @@ causes behind it say what the socket or the token service said. The most specifi
 
 from __future__ import annotations
 
+import re
 import ssl
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -51,7 +52,7 @@ CATEGORY_OF_CONDITION: Final[Mapping[str, ErrorCategory]] = {
 """By the AMQP condition without its namespace. Conditions that say nothing (internal-error, client-error, …) are left
 to the tables below."""
 
-CATEGORY_OF_TOKEN_STATUS: Final[Mapping[int, ErrorCategory]] = {
+CATEGORY_OF_STATUS: Final[Mapping[int, ErrorCategory]] = {
     401: ErrorCategory.AUTHENTICATION,
     403: ErrorCategory.AUTHORIZATION,
     404: ErrorCategory.NOT_FOUND,
@@ -81,6 +82,7 @@ CATEGORY_OF_TYPE: Final[tuple[tuple[type[BaseException], ErrorCategory], ...]] =
 SERVER_BUSY_SECONDS: Final = 4.0
 """How long Event Hubs asks clients to wait after server-busy (Microsoft's SDKs do)."""
 
+_STATUS = re.compile(r"Status code: (\d{3})\b")
 _LONGEST_DETAIL = 1_000
 _LONGEST_CHAIN = 8
 
@@ -120,11 +122,11 @@ def classify(error: BaseException) -> Failure:
 
 
 def _category(chain: tuple[BaseException, ...], condition: str | None) -> ErrorCategory:
-    for status in map(_token_status, chain):
-        if status is not None and status in CATEGORY_OF_TOKEN_STATUS:
-            return CATEGORY_OF_TOKEN_STATUS[status]
     if condition is not None and condition in CATEGORY_OF_CONDITION:
         return CATEGORY_OF_CONDITION[condition]
+    for status in map(_status, chain):
+        if status is not None and status in CATEGORY_OF_STATUS:
+            return CATEGORY_OF_STATUS[status]
     for kind, category in CATEGORY_OF_TYPE:
         if any(isinstance(link, kind) for link in chain):
             return category
@@ -145,10 +147,10 @@ def _condition(error: BaseException) -> str | None:
     return error.error if isinstance(error, EventHubError) else None
 
 
-def _token_status(error: BaseException) -> int | None:
-    """The status that the token service gave; only the SDK's error for a refused token has this pair of attributes."""
-    status = getattr(error, "status_code", None)
-    return status if isinstance(status, int) and hasattr(error, "status_description") else None
+def _status(error: BaseException) -> int | None:
+    """The status that ``$cbs`` or ``$management`` gave; the SDK keeps that of the latter in its text only."""
+    found = _STATUS.search(str(error)) if isinstance(error, EventHubError) else None
+    return int(found[1]) if found else None
 
 
 def _one_line(error: BaseException) -> str:
