@@ -1,0 +1,80 @@
+"""The namespace: its hubs, policies, faults and counters. It knows nothing of connections."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+from typing import TYPE_CHECKING
+
+from local.event_hubs.faults import ON_ATTACH, FaultKind, Faults
+from local.event_hubs.receivers import Receivers
+from local.event_hubs.storage import Hub, Partition
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from local.event_hubs.config import BrokerConfig
+
+
+@dataclass(slots=True, kw_only=True)
+class NamespaceStats:
+    """Counted since the broker started, except what is open now."""
+
+    connections: int = 0
+    connections_open: int = 0
+    links: int = 0
+    links_open: int = 0
+    tokens_refused: int = 0
+
+
+class Namespace:
+    """Everything that connections share."""
+
+    def __init__(
+        self,
+        config: BrokerConfig,
+        *,
+        now: Callable[[], float],
+        faults_changed: Callable[[], None] = lambda: None,
+    ) -> None:
+        """``now`` is in seconds since 1970."""
+        self.config = config
+        self.now = now
+        self.stats = NamespaceStats()
+        self.faults = Faults(now=now, dice=Random(config.fault_seed), changed=faults_changed)  # noqa: S311  dice of tests
+        self.receivers = Receivers(max_without_epoch=config.max_receivers_per_group)
+        share = config.retention_bytes // sum(config.hubs.values())
+        self._hubs = {
+            name: Hub(
+                name,
+                tuple(
+                    Partition(
+                        str(number),
+                        max_bytes=share,
+                        max_messages=config.retention_messages,
+                        now_ms=self.now_ms,
+                    )
+                    for number in range(partitions)
+                ),
+                created_ms=self.now_ms(),
+            )
+            for name, partitions in config.hubs.items()
+        }
+
+    @property
+    def hubs(self) -> tuple[Hub, ...]:
+        """All hubs."""
+        return tuple(self._hubs.values())
+
+    def now_ms(self) -> int:
+        """Milliseconds since 1970."""
+        return int(self.now() * 1000)
+
+    def hub(self, name: str) -> Hub | None:
+        """The hub of this name, or None."""
+        return self._hubs.get(name)
+
+    def hides(self, hub: str) -> bool:
+        """Whether a fault makes this hub unknown right now; counts as one strike."""
+        struck = self.faults.strike(ON_ATTACH & {FaultKind.UNKNOWN_HUB}, hub=hub)
+        return struck is not None
