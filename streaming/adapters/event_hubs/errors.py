@@ -76,6 +76,7 @@ CATEGORY_OF_TYPE: Final[tuple[tuple[type[BaseException], ErrorCategory], ...]] =
     (ConnectError, ErrorCategory.CONNECTION_ERROR),
     (ConnectionLostError, ErrorCategory.CONNECTION_ERROR),
     (EventDataSendError, ErrorCategory.CONNECTION_ERROR),  # without a condition: the link went before the answer
+    (EventHubError, ErrorCategory.CONNECTION_ERROR),  # closed meanwhile, or nonsense instead of a handshake
 )
 """The first entry that any error of the chain is an instance of."""
 

@@ -59,13 +59,18 @@ class PrebuiltLink:
 
     def __init__(self, client: EventHubProducerClient, *, partition: int) -> None:
         self._partition_id = str(partition)
+        self._transport: Any = None
         self._producer: Any = client._create_producer(partition_id=self._partition_id)  # noqa: SLF001 - see sdk.py
 
     def prepare(self, events: Sequence[Event]) -> EventDataBatch:
         return PrebuiltBatch(encode_batch(events), partition_id=self._partition_id)
 
     async def open(self) -> int:
-        await self._producer._open_with_retry()  # noqa: SLF001 - the public send opens too, but then sends at once
+        try:
+            await self._producer._open()  # noqa: SLF001 - the public send opens too, but then sends at once
+        except Exception as error:
+            raise self._producer._amqp_transport._create_eventhub_exception(error) from error  # noqa: SLF001 - as send does
+        self._transport = self._producer._handler._connection._transport  # noqa: SLF001 - for abort
         return int(self._producer._max_message_size_on_link)  # noqa: SLF001 - what create_batch of the client reads
 
     async def is_alive(self) -> bool:
@@ -87,9 +92,9 @@ class PrebuiltLink:
         await self._producer.close()
 
     async def abort(self) -> None:
-        """The SDK forgets, without closing it, the socket of a connection that was interrupted while it opened."""
-        handler = self._producer._handler  # noqa: SLF001 - no public way to the socket
-        transport = getattr(getattr(handler, "_connection", None), "_transport", None)
+        """The SDK leaves a socket open when its connection broke, or was interrupted before it had a session."""
+        opening = getattr(self._producer._handler, "_connection", None)  # noqa: SLF001 - no public way to the socket
+        transport = self._transport or getattr(opening, "_transport", None)
         if writer := getattr(transport, "writer", None):
             writer.transport.abort()
         if session := getattr(transport, "session", None):

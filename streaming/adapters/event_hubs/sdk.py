@@ -119,9 +119,13 @@ def fast_path_problem() -> str | None:
 
 def _missing_internals() -> str | None:
     from azure.eventhub.aio._producer_async import EventHubProducer  # noqa: PLC0415 - a private name, checked here
+    from azure.eventhub.aio._transport import _pyamqp_transport_async as transport  # noqa: PLC0415 - likewise
 
     wanted = {
         "EventHubProducerClient._create_producer": callable(getattr(EventHubProducerClient, "_create_producer", None)),
+        "PyamqpTransportAsync._create_eventhub_exception": callable(
+            getattr(transport.PyamqpTransportAsync, "_create_eventhub_exception", None)
+        ),
         "EventHubProducer._open": iscoroutinefunction(getattr(EventHubProducer, "_open", None)),
         "EventHubProducer.send": iscoroutinefunction(getattr(EventHubProducer, "send", None)),
         "EventHubProducer.close": iscoroutinefunction(getattr(EventHubProducer, "close", None)),

@@ -14,7 +14,7 @@ PARTITION = "0"
 NO_LIMIT = 1 << 32
 
 around_the_width_changes = st.sampled_from([0, 1, 220, 221, 222, 223, 224, 225, 250, 254, 255, 256, 257, 300])
-texts = st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=80)
+texts = st.text(st.characters(codec="utf-8"), min_size=1, max_size=80)
 ids = texts | around_the_width_changes.map(lambda length: "i" * max(length, 1)) | st.integers(60, 130).map("é".__mul__)
 event_types = st.sampled_from(["receipt_created", "ble_ping_detected", "store_opened"]) | texts
 event_types |= st.integers(150, 260).map("t".__mul__)

@@ -35,7 +35,7 @@ def detached(condition: bytes) -> EventHubError:
 
 
 def token_refused(status: int, text: bytes = b"said the hub") -> EventHubError:
-    cause = amqp.TokenAuthFailure(status, text)
+    cause = amqp.TokenAuthFailure(status, text)  # type: ignore[no-untyped-call] # as the SDK has it
     error = AuthenticationError(str(cause), cause)  # type: ignore[arg-type] # as above
     error.__context__ = cause
     return error
@@ -115,7 +115,8 @@ C = ErrorCategory
         (ConnectError("no such partition"), C.CONNECTION_ERROR),
         (ClientAuthenticationError("AADSTS70011"), C.AUTHENTICATION),
         (CredentialUnavailableError("no managed identity"), C.AUTHENTICATION),
-        (ClientClosedError("closed"), C.UNKNOWN),
+        (ClientClosedError("closed"), C.CONNECTION_ERROR),
+        (EventHubError("Did not receive reciprocal protocol header."), C.CONNECTION_ERROR),
         (RuntimeError("what is this"), C.UNKNOWN),
     ],
     ids=lambda value: value if isinstance(value, str) else str(value).split("\n")[0][:40] or type(value).__name__,
