@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         asyncio.run(_run(config))
     except PortTaken as error:
-        print(f"error: {error.strerror}", file=sys.stderr)  # noqa: T201  likewise
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201  likewise
         return 1
     return 0
 
@@ -64,7 +64,7 @@ def parser(prog: str = "python -m local.event_hubs") -> argparse.ArgumentParser:
         "--policy",
         action="append",
         metavar="NAME=KEY[:CLAIM,CLAIM]",
-        help=f"a shared-access policy with Send, Listen or Manage; several times (default: {DEFAULT_POLICY}, all claims)",
+        help=f"a policy with Send, Listen or Manage; several times (default: {DEFAULT_POLICY}, all claims)",
     )
     arguments.add_argument("--retention-mib", type=int, default=256, help="memory for events (default: %(default)s)")
     arguments.add_argument("--retention-messages", type=int, help="events kept per partition (default: no limit)")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from local.event_hubs.amqp.values import Described
 from local.event_hubs.tokens import split_address
 
 if TYPE_CHECKING:
     from local.event_hubs.amqp.performatives import Attach
+    from local.event_hubs.amqp.values import Described
 
 CBS: Final = "$cbs"
 MANAGEMENT: Final = "$management"

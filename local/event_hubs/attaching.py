@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from local.event_hubs import addresses
-from local.event_hubs.addresses import Entity
 from local.event_hubs.amqp.errors import Condition, LinkRefused
 from local.event_hubs.config import Claim
 from local.event_hubs.consuming import ConsumingLink
@@ -16,6 +15,7 @@ from local.event_hubs.receivers import Seat
 from local.event_hubs.tokens import path_of
 
 if TYPE_CHECKING:
+    from local.event_hubs.addresses import Entity
     from local.event_hubs.amqp.performatives import Attach
     from local.event_hubs.link import Link
     from local.event_hubs.session import Session

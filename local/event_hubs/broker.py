@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
+import logging
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from local.errors import LocalError
 from local.event_hubs.config import DEFAULT_POLICY, BrokerConfig
 from local.event_hubs.control import Control
 from local.event_hubs.faults import FaultKind, Faults
@@ -20,8 +23,12 @@ if TYPE_CHECKING:
     from typing import Self
 
 
-class PortTaken(OSError):  # noqa: N818  the state of the port
-    """A port is in use. The message says what to do."""
+_log = logging.getLogger(__name__)
+_REOPEN_RETRY_SECONDS: Final = 0.5
+
+
+class PortTaken(LocalError):  # noqa: N818  the state of the port
+    """A port can't be opened. The message says what to do."""
 
 
 class EventHubsBroker:
@@ -37,6 +44,7 @@ class EventHubsBroker:
         self._control_listener: asyncio.Server | None = None
         self._wires: set[Wire] = set()
         self._reopening: asyncio.Task[None] | None = None
+        self._recheck = asyncio.Event()
 
     # --- life ---
 
@@ -52,17 +60,16 @@ class EventHubsBroker:
 
     async def stop(self) -> None:
         """Close both ports and drop every connection. May be called twice, or before ``start``."""
-        if self._reopening is not None:
-            self._reopening.cancel()
-            await asyncio.gather(self._reopening, return_exceptions=True)
-            self._reopening = None
-        self._close_listener()
         if self._control_listener is not None:
             self._control_listener.close()
-            self._control.drop_all()
             self._control_listener = None
-        while self._wires or self._control.busy:
-            await asyncio.sleep(0)  # the sockets are aborted: the loop reports each within a turn or two
+        await self._control.stop()
+        if self._reopening is not None:
+            self._reopening.cancel()
+            await asyncio.wait([self._reopening])
+            self._reopening = None
+        self._close_listener()
+        await asyncio.gather(*(wire.gone for wire in self._wires))
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -97,6 +104,11 @@ class EventHubsBroker:
     def faults(self) -> Faults:
         """The faults in force: add and clear them here, or over the control port."""
         return self.namespace.faults
+
+    async def settled(self) -> None:
+        """Wait until the port is open again, unless a fault in force keeps it closed."""
+        if self._reopening is not None and self._refusing_for() == 0:
+            await asyncio.wait([self._reopening])
 
     def stats(self) -> Stats:
         """Counts, by hub and partition."""
@@ -143,20 +155,31 @@ class EventHubsBroker:
             wire.abort()
 
     def _faults_changed(self) -> None:
-        """Close or reopen the port as the faults say."""
-        refuses = self.faults.holds(FaultKind.REFUSE_CONNECTIONS)
-        if refuses and self._listener is not None:
+        self._recheck.set()
+        if self._listener is not None and self._refusing_for() != 0:
             self._close_listener()
             self._reopening = asyncio.get_running_loop().create_task(self._reopen())
 
+    def _refusing_for(self) -> float | None:
+        return self.faults.seconds_left(FaultKind.REFUSE_CONNECTIONS)
+
     async def _reopen(self) -> None:
         """Wait until connections are no longer refused, then listen on the same port again."""
-        while self.faults.holds(FaultKind.REFUSE_CONNECTIONS):
-            await asyncio.sleep(_REOPEN_POLL_SECONDS)
-        self._listener = await self._listen(self._port)
+        while self._listener is None:
+            while (left := self._refusing_for()) != 0:
+                await self._recheck_within(left)
+            try:
+                self._listener = await self._listen(self._port)
+            except PortTaken as error:
+                _log.warning("%s Trying again.", error.args[0])
+                await self._recheck_within(_REOPEN_RETRY_SECONDS)
 
-
-_REOPEN_POLL_SECONDS = 0.02
+    async def _recheck_within(self, seconds: float | None) -> None:
+        """Wait until the faults have changed, but no longer than ``seconds``."""
+        self._recheck.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._recheck.wait()
 
 
 def _port_of(listener: asyncio.Server) -> int:
@@ -164,11 +187,10 @@ def _port_of(listener: asyncio.Server) -> int:
     return port
 
 
-def _explained(error: OSError, host: str, port: int, option: str) -> OSError:
+def _explained(error: OSError, host: str, port: int, option: str) -> Exception:
     if error.errno in {errno.EADDRINUSE, errno.EACCES}:
         why = "is taken" if error.errno == errno.EADDRINUSE else "may not be opened by you"
         return PortTaken(
-            error.errno,
             f"Port {port} on {host} {why}. Stop what uses it, or choose another with {option} (0 takes a free one).",
         )
     return error

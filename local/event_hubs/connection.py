@@ -88,7 +88,7 @@ class Connection:
                 pass
         except AmqpError as error:
             self._fail(error)
-        except Exception:  # whatever a client sends, only its own connection may suffer
+        except Exception:  # noqa: BLE001  whatever a client sends, only its own connection may suffer
             _log.exception("A client's bytes met a defect in the broker; its connection is closed.")
             self._fail(AmqpError(Condition.INTERNAL_ERROR, "The broker failed. Its log says more."))
         self.flush()

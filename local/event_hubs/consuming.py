@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from local.event_hubs.addresses import address_of
 from local.event_hubs.amqp import messages
-from local.event_hubs.amqp.errors import AmqpError, Condition
+from local.event_hubs.amqp.errors import AmqpError, Condition, DecodeError
 from local.event_hubs.amqp.values import Array, Symbol
 from local.event_hubs.config import Claim
 from local.event_hubs.link import SendingLink
@@ -87,7 +87,10 @@ class ConsumingLink(SendingLink):
                 enqueued_ms=self._partition.last_enqueued_ms or 0,
                 now_ms=self._namespace.now_ms(),
             )
-        return messages.delivered(event.encoded, event.system, metrics)
+        try:
+            return messages.delivered(event.encoded, event.system, metrics)
+        except DecodeError:
+            return messages.delivered_as_data(event.encoded, event.system)
 
 
 def _epoch(attach: Attach) -> int | None:

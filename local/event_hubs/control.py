@@ -33,6 +33,9 @@ class Controlled(Protocol):
     def accepts_connections(self) -> bool:
         """Whether the AMQP port is open."""
 
+    async def settled(self) -> None:
+        """Wait until the port is as the faults want it."""
+
     def stats(self) -> Stats:
         """What was counted."""
 
@@ -57,25 +60,25 @@ class Control:
 
     def __init__(self, broker: Controlled) -> None:
         self._broker = broker
-        self._writers: set[asyncio.StreamWriter] = set()
+        self._serving: set[asyncio.Task[None]] = set()
 
-    @property
-    def busy(self) -> bool:
-        """Whether a request is being served."""
-        return bool(self._writers)
-
-    def drop_all(self) -> None:
-        """Drop every connection."""
-        for writer in self._writers:
-            writer.transport.abort()
+    async def stop(self) -> None:
+        """Drop every request that is being served."""
+        for task in self._serving:
+            task.cancel()
+        if self._serving:
+            await asyncio.wait(self._serving)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer one request."""
-        self._writers.add(writer)
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101  for the type checker: asyncio made one for this connection
+        self._serving.add(task)
         try:
             try:
                 method, path, body = await _read_request(reader)
                 reply = self._route(method, path, body)
+                await self._broker.settled()
             except _Refused as refusal:
                 reply = _Reply(refusal.status, {"detail": str(refusal)})
             except ValueError as error:
@@ -86,10 +89,10 @@ class Control:
             pass  # the client has gone: there is nobody to answer
         finally:
             writer.close()
-            self._writers.discard(writer)
+            self._serving.discard(task)
 
     def _route(self, method: str, path: str, body: bytes) -> _Reply:
-        match method, [part for part in path.split("?")[0].split("/") if part]:
+        match method, [part for part in path.partition("?")[0].split("/") if part]:
             case "GET", ["health"]:
                 accepting = self._broker.accepts_connections
                 return _Reply(HTTPStatus.OK, {"status": "healthy", "accepts_connections": accepting})

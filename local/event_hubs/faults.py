@@ -53,7 +53,6 @@ ON_MESSAGE: Final = frozenset(
         *(FaultKind.DETACH, FaultKind.DROP_BEFORE_STORING, FaultKind.DROP_AFTER_STORING),
     },
 )
-ON_ATTACH: Final = frozenset({FaultKind.UNKNOWN_HUB, FaultKind.NO_ATTACH_REPLY})
 ON_TOKEN: Final = frozenset({FaultKind.REFUSE_TOKEN, FaultKind.NO_TOKEN_REPLY})
 _ANYWHERE: Final = frozenset({*ON_TOKEN, FaultKind.SILENT, FaultKind.REFUSE_CONNECTIONS})
 
@@ -157,9 +156,12 @@ class Faults:
                 return fault
         return None
 
-    def holds(self, kind: FaultKind) -> bool:
-        """Whether a fault of this kind is in force."""
-        return any(active.fault.kind is kind for active in self.in_force())
+    def seconds_left(self, kind: FaultKind) -> float | None:
+        """How long a fault of this kind stays in force by itself: 0 when none is, None when it takes a ``clear``."""
+        ends = [active.expires_at for active in self.in_force() if active.fault.kind is kind]
+        if None in ends:
+            return None
+        return max((end - self._now() for end in ends if end is not None), default=0.0)
 
     def _lasts(self, active: ActiveFault) -> bool:
         used_up = active.fault.count is not None and active.struck >= active.fault.count

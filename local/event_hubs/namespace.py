@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from local.event_hubs.faults import ON_ATTACH, FaultKind, Faults
+from local.event_hubs.faults import FaultKind, Faults
 from local.event_hubs.receivers import Receivers
 from local.event_hubs.storage import Hub, Partition
 
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from local.event_hubs.config import BrokerConfig
+
+
+_UNKNOWN_HUB: Final = frozenset({FaultKind.UNKNOWN_HUB})
 
 
 @dataclass(slots=True, kw_only=True)
@@ -76,5 +79,4 @@ class Namespace:
 
     def hides(self, hub: str) -> bool:
         """Whether a fault makes this hub unknown right now; counts as one strike."""
-        struck = self.faults.strike(ON_ATTACH & {FaultKind.UNKNOWN_HUB}, hub=hub)
-        return struck is not None
+        return self.faults.strike(_UNKNOWN_HUB, hub=hub) is not None

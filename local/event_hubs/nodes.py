@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from local.event_hubs.amqp.messages import Request
     from local.event_hubs.amqp.performatives import Attach, Transfer
     from local.event_hubs.connection import Connection
+    from local.event_hubs.namespace import Namespace
     from local.event_hubs.session import Session
     from local.event_hubs.storage import Hub, Partition
 
@@ -113,36 +114,44 @@ def put_token(connection: Connection, request: Request) -> Answer | None:
         return Answer(_BAD_REQUEST, f"{CBS} knows only the operation put-token")
     try:
         if fault is not None:
-            raise tokens.TokenRefused(fault.description)
-        if request.properties.get("type") != tokens.SAS_TOKEN:
-            raise tokens.TokenRefused("only shared-access signatures are accepted here: there is no Entra ID locally")
-        audience = str(request.properties.get("name"))
-        connection.grant(tokens.verify(str(request.body), audience, namespace.config.policies, namespace.now()))
+            raise tokens.TokenRefused(fault.description)  # noqa: TRY301  one place answers every refusal
+        connection.grant(_grant_of(namespace, request))
     except tokens.TokenRefused as refusal:
         namespace.stats.tokens_refused += 1
         return Answer(_UNAUTHORIZED, f"InvalidSignature: {refusal}.")
     return Answer(_ACCEPTED, "Accepted")
 
 
+def _grant_of(namespace: Namespace, request: Request) -> tokens.Grant:
+    if request.properties.get("type") != tokens.SAS_TOKEN:
+        raise tokens.TokenRefused("only shared-access signatures are accepted: there is no Entra ID here")
+    audience = str(request.properties.get("name"))
+    return tokens.verify(str(request.body), audience, namespace.config.policies, namespace.now())
+
+
 def describe(connection: Connection, request: Request) -> Answer:
     """``$management``: read a hub's or a partition's properties."""
-    properties = request.properties
-    if properties.get("operation") != "READ":
+    if request.properties.get("operation") != "READ":
         return Answer(_BAD_REQUEST, f"{MANAGEMENT} knows only the operation READ")
-    name = str(properties.get("name"))
+    name = str(request.properties.get("name"))
     hub = connection.namespace.hub(name)
     if hub is None or connection.namespace.hides(name):
         return Answer(_NOT_FOUND, f"The messaging entity {name!r} could not be found.")
     if not connection.permits(tokens.path_of(name), None):
         return Answer(_UNAUTHORIZED, f"No token permits to read the properties of {name!r}.")
-    if properties.get("type") == "com.microsoft:eventhub":
+    return _description(hub, request)
+
+
+def _description(hub: Hub, request: Request) -> Answer:
+    kind, partition_id = request.properties.get("type"), request.properties.get("partition")
+    if kind == "com.microsoft:eventhub":
         return Answer(_OK, "OK", _hub_body(hub))
-    if properties.get("type") == "com.microsoft:partition":
-        partition = hub.partition(str(properties.get("partition")))
-        if partition is None:
-            return Answer(_NOT_FOUND, f"The hub {name} has no partition {properties.get('partition')!r}.")
-        return Answer(_OK, "OK", _partition_body(hub, partition))
-    return Answer(_BAD_REQUEST, f"there is no entity of the type {properties.get('type')!r}")
+    if kind != "com.microsoft:partition":
+        return Answer(_BAD_REQUEST, f"there is no entity of the type {kind!r}")
+    partition = hub.partition(str(partition_id))
+    if partition is None:
+        return Answer(_NOT_FOUND, f"The hub {hub.name} has no partition {partition_id!r}.")
+    return Answer(_OK, "OK", _partition_body(hub, partition))
 
 
 def _hub_body(hub: Hub) -> dict[object, object]:

@@ -27,7 +27,7 @@ class Measure(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Position:
-    """Read what lies behind ``value``, and at it when ``inclusive``. ``value`` None: only what comes from now on."""
+    """Read what lies behind ``value``, and at it when ``inclusive``. ``value`` None: the latest event."""
 
     measure: Measure = Measure.OFFSET
     value: int | None = -1
@@ -56,7 +56,7 @@ def parse_selector(selector: str) -> Position:
         raise LinkRefused(Condition.INVALID_FIELD, f"the filter {selector!r} is not understood")
     measure, operator, text = matched.groups()
     if text == _LATEST:
-        return Position(value=None)
+        return Position(value=None, inclusive=operator == ">=")
     try:
         value = int(text)
     except ValueError:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import TYPE_CHECKING, Final, NamedTuple, assert_never
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from local.event_hubs.addresses import address_of
 from local.event_hubs.amqp import messages, performatives
 from local.event_hubs.amqp.errors import AmqpError, Condition, DecodeError, ProtocolViolation
 from local.event_hubs.amqp.performatives import Disposition
-from local.event_hubs.amqp.values import UInt
 from local.event_hubs.config import Claim
 from local.event_hubs.faults import ON_MESSAGE, FaultKind
 from local.event_hubs.link import ReceivingLink
@@ -18,21 +17,27 @@ from local.event_hubs.tokens import path_of
 
 if TYPE_CHECKING:
     from local.event_hubs.amqp.performatives import Attach, Transfer
-    from local.event_hubs.amqp.values import Described
+    from local.event_hubs.amqp.values import Described, UInt
     from local.event_hubs.faults import Fault
     from local.event_hubs.session import Session
     from local.event_hubs.storage import Hub, Partition
 
 _DELAY: Final = frozenset({FaultKind.DELAY})
+_BUSY: Final = AmqpError(
+    Condition.SERVER_BUSY,
+    "The request was terminated because the entity is being throttled. Please wait 4 seconds and try again.",
+)
 
 
 class Delivery(NamedTuple):
-    """A message that has arrived completely, or was too large to keep (``message`` None)."""
+    """A message that has arrived completely."""
 
-    delivery_id: int
+    delivery_id: UInt
     settled: bool
     batched: bool
-    message: bytes | None
+    message: bytes
+    partition: Partition
+    key: str | None
 
 
 class PublishingLink(ReceivingLink):
@@ -46,33 +51,32 @@ class PublishingLink(ReceivingLink):
         self._first: Transfer | None = None
         self._parts: list[bytes] = []
         self._size = 0
-        self._delayed: deque[Delivery] = deque()
+        self._late: deque[tuple[float, Delivery]] = deque()
         self._timer: asyncio.TimerHandle | None = None
 
     def transfer(self, transfer: Transfer, payload: bytes) -> None:
-        """Take a message, or a part of one."""
-        if self._first is None:
-            if transfer.delivery_id is None:
-                raise ProtocolViolation(Condition.INVALID_FIELD, "the first transfer of a message has no delivery-id")
-            self._first = transfer
-        if transfer.aborted:
-            self._start_over()
-            self._count_delivery()
-            return
+        """Take a message, or a part of one. What exceeds the limit is read, but not kept."""
+        first = self._first or transfer
+        if first.delivery_id is None:
+            raise ProtocolViolation(Condition.INVALID_FIELD, "the first transfer of a message has no delivery-id")
         self._size += len(payload)
         if self._size <= self._max_bytes:
             self._parts.append(payload)
         else:
             self._parts.clear()
-        if not transfer.more:
-            delivery = self._complete(self._first, settled=bool(transfer.settled or self._first.settled))
-            self._count_delivery()
-            self._arrived(delivery)
+        if transfer.more and not transfer.aborted:
+            self._first = first
+            return
+        message = b"".join(self._parts) if self._size <= self._max_bytes else None
+        self._first, self._parts, self._size = None, [], 0
+        self._count_delivery()
+        if not transfer.aborted:
+            self._complete(first, first.delivery_id, bool(first.settled or transfer.settled), message)
 
     def closed(self) -> None:
         """Forget what was not stored yet."""
         super().closed()
-        self._delayed.clear()
+        self._late.clear()
         if self._timer is not None:
             self._timer.cancel()
 
@@ -80,100 +84,93 @@ class PublishingLink(ReceivingLink):
     def _max_bytes(self) -> int:
         return self.session.connection.namespace.config.max_message_bytes
 
-    def _start_over(self) -> None:
-        self._first, self._parts, self._size = None, [], 0
-
-    def _complete(self, first: Transfer, *, settled: bool) -> Delivery:
-        delivery = Delivery(
-            delivery_id=int(first.delivery_id or 0),
-            settled=settled,
-            batched=first.message_format == messages.BATCH_FORMAT,
-            message=b"".join(self._parts) if self._size <= self._max_bytes else None,
-        )
-        self._start_over()
-        return delivery
+    def _complete(self, first: Transfer, delivery_id: UInt, settled: bool, message: bytes | None) -> None:
+        if not self.session.connection.permits(self._path, Claim.SEND):
+            self.detach(AmqpError(Condition.UNAUTHORIZED_ACCESS, "The token has expired."))
+            return
+        try:
+            if message is None:
+                text = f"The message is larger than the {self._max_bytes} bytes that are allowed."
+                raise AmqpError(Condition.MESSAGE_SIZE_EXCEEDED, text)  # noqa: TRY301  one place settles what is refused
+            key = messages.partition_key(message)
+            partition = self._partition or self._hub.route(key)
+            batched = first.message_format == messages.BATCH_FORMAT
+            self._arrived(Delivery(delivery_id, settled, batched, message, partition, key))
+        except AmqpError as error:
+            self._settle(delivery_id, settled, performatives.rejected(error))
 
     # --- delays: what comes later waits behind what is late ---
 
     def _arrived(self, delivery: Delivery) -> None:
-        delay = self._strike(_DELAY, self._partition)
-        if delay is None and not self._delayed:
+        delay = self._strike(_DELAY, delivery)
+        if delay is None and not self._late:
             self._take(delivery)
             return
-        self._delayed.append(delivery)
-        if delay is not None and self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(delay.milliseconds / 1000, self._release)
+        milliseconds = 0 if delay is None else delay.milliseconds
+        self._late.append((asyncio.get_running_loop().time() + milliseconds / 1000, delivery))
+        if self._timer is None:
+            self._release()
 
     def _release(self) -> None:
+        """Take what is due, and come back for the next."""
+        loop = asyncio.get_running_loop()
         self._timer = None
-        while self._delayed and self.is_open:
-            self._take(self._delayed.popleft())
+        while self.is_open and self._late:
+            due, delivery = self._late[0]
+            if due > loop.time():
+                self._timer = loop.call_at(due, self._release)
+                break
+            self._late.popleft()
+            try:
+                self._take(delivery)
+            except DecodeError as error:
+                self._settle(delivery.delivery_id, delivery.settled, performatives.rejected(error))
         self.session.connection.flush()
 
     # --- storing ---
 
     def _take(self, delivery: Delivery) -> None:
-        connection = self.session.connection
-        if not connection.permits(self._path, Claim.SEND):
-            self.detach(AmqpError(Condition.UNAUTHORIZED_ACCESS, "The token has expired."))
-            return
-        if delivery.message is None:
-            text = f"The message is larger than the {self._max_bytes} bytes that are allowed."
-            self._settle(delivery, performatives.rejected(AmqpError(Condition.MESSAGE_SIZE_EXCEEDED, text)))
-            return
-        try:
-            key = messages.partition_key(delivery.message)
-            partition = self._partition or self._hub.route(key)
-            fault = self._strike(ON_MESSAGE, partition)
-            if fault is None:
-                partition.append(delivery.message, batched=delivery.batched, partition_key=key)
-                self._settle(delivery, performatives.ACCEPTED)
-            else:
-                self._fail(fault, delivery, delivery.message, partition, key)
-        except DecodeError as error:
-            self._settle(delivery, performatives.rejected(error))
+        fault = self._strike(ON_MESSAGE, delivery)
+        if fault is None:
+            self._store(delivery)
+            self._settle(delivery.delivery_id, delivery.settled, performatives.ACCEPTED)
+        else:
+            self._fail(fault, delivery)
 
-    def _settle(self, delivery: Delivery, state: Described) -> None:
-        if not delivery.settled:
-            first = UInt(delivery.delivery_id)
-            self.session.send(Disposition(role=True, first=first, last=first, settled=True, state=state))
+    @staticmethod
+    def _store(delivery: Delivery) -> None:
+        delivery.partition.append(delivery.message, batched=delivery.batched, partition_key=delivery.key)
 
-    def _strike(self, kinds: frozenset[FaultKind], partition: Partition | None) -> Fault | None:
+    def _settle(self, delivery_id: UInt, settled: bool, state: Described) -> None:
+        if not settled:
+            self.session.send(Disposition(role=True, first=delivery_id, last=delivery_id, settled=True, state=state))
+
+    def _strike(self, kinds: frozenset[FaultKind], delivery: Delivery) -> Fault | None:
         faults = self.session.connection.namespace.faults
-        return faults.strike(kinds, hub=self._hub.name, partition=None if partition is None else partition.id)
+        return faults.strike(kinds, hub=self._hub.name, partition=delivery.partition.id)
 
-    def _fail(self, fault: Fault, delivery: Delivery, message: bytes, partition: Partition, key: str | None) -> None:
-        error = AmqpError(fault.condition, fault.description)
+    def _fail(self, fault: Fault, delivery: Delivery) -> None:
+        if fault.kind is FaultKind.DROP_AFTER_STORING or (fault.kind is FaultKind.NO_DISPOSITION and fault.stores):
+            self._store(delivery)
         match fault.kind:
-            case FaultKind.SERVER_BUSY:
-                partition.stats.throttled += 1
-                text = "The request was terminated because the entity is being throttled. Please wait 4 seconds."
-                self._settle(delivery, performatives.rejected(AmqpError(Condition.SERVER_BUSY, text)))
-            case FaultKind.REJECT:
-                self._settle(delivery, performatives.rejected(error))
-            case FaultKind.RELEASED:
-                self._settle(delivery, performatives.RELEASED)
-            case FaultKind.MODIFIED:
-                self._settle(delivery, performatives.MODIFIED)
-            case FaultKind.NO_DISPOSITION:
-                if fault.stores:
-                    partition.append(message, batched=delivery.batched, partition_key=key)
+            case FaultKind.SERVER_BUSY | FaultKind.REJECT | FaultKind.RELEASED | FaultKind.MODIFIED:
+                delivery.partition.stats.throttled += fault.kind is FaultKind.SERVER_BUSY
+                self._settle(delivery.delivery_id, delivery.settled, _outcome(fault))
             case FaultKind.DETACH:
-                self.detach(error)
-            case FaultKind.DROP_BEFORE_STORING:
+                self.detach(AmqpError(fault.condition, fault.description))
+            case FaultKind.DROP_BEFORE_STORING | FaultKind.DROP_AFTER_STORING:
                 self.session.connection.drop()
-            case FaultKind.DROP_AFTER_STORING:
-                partition.append(message, batched=delivery.batched, partition_key=key)
-                self.session.connection.drop()
-            case (
-                FaultKind.DELAY
-                | FaultKind.UNKNOWN_HUB
-                | FaultKind.NO_ATTACH_REPLY
-                | FaultKind.REFUSE_TOKEN
-                | FaultKind.NO_TOKEN_REPLY
-                | FaultKind.SILENT
-                | FaultKind.REFUSE_CONNECTIONS
-            ):
-                raise AssertionError(f"{fault.kind} strikes elsewhere")
+            case FaultKind.NO_DISPOSITION:
+                pass
             case _:
-                assert_never(fault.kind)
+                raise AssertionError(f"{fault.kind} does not strike messages")
+
+
+def _outcome(fault: Fault) -> Described:
+    """The disposition that a fault gives a message."""
+    if fault.kind is FaultKind.RELEASED:
+        return performatives.RELEASED
+    if fault.kind is FaultKind.MODIFIED:
+        return performatives.MODIFIED
+    busy = fault.kind is FaultKind.SERVER_BUSY
+    return performatives.rejected(_BUSY if busy else AmqpError(fault.condition, fault.description))

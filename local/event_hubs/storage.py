@@ -27,7 +27,7 @@ class Stored(NamedTuple):
     """A message as it came: one event, or a batch of them."""
 
     first_sequence: int
-    count: int
+    events: int
     first_offset: int
     enqueued_ms: int
     batched: bool
@@ -37,7 +37,7 @@ class Stored(NamedTuple):
     @property
     def end_sequence(self) -> int:
         """The sequence number behind its last event."""
-        return self.first_sequence + self.count
+        return self.first_sequence + self.events
 
     def spans(self) -> Iterator[EventSpan]:
         """Where its events stand."""
@@ -145,9 +145,9 @@ class Partition:
             if self._bytes <= goal_bytes and enough:
                 break
             drop += 1
-            retained -= stored.count
+            retained -= stored.events
             self._bytes -= len(stored.raw) + _OVERHEAD_BYTES
-            self.stats.dropped += stored.count
+            self.stats.dropped += stored.events
         del self._stored[:drop]
 
     def stored_at(self, sequence: int) -> Stored | None:
@@ -160,7 +160,7 @@ class Partition:
     def seek(self, position: Position) -> int:
         """The sequence number of the first event to read."""
         if position.value is None:
-            return self._next_sequence
+            return max(self._next_sequence - 1, self.first_sequence) if position.inclusive else self._next_sequence
         value = position.value if position.inclusive else position.value + 1
         if position.measure is Measure.SEQUENCE_NUMBER:
             return max(value, self.first_sequence)

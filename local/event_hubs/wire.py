@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from local.event_hubs.connection import Connection
 from local.event_hubs.faults import FaultKind
@@ -35,12 +35,13 @@ class Wire(asyncio.Protocol):
         self._sniffed = b""
         self._silent = False
         self.writable = True
+        self.gone = asyncio.get_running_loop().create_future()
+        """Done when the socket is."""
 
     # --- from asyncio ---
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101  for the type checker: TCP has no other
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # TCP has no other; uvloop's is no subclass
         self._silent = self._namespace.faults.strike(_SILENT) is not None
         self._namespace.stats.connections += 1
         self._namespace.stats.connections_open += 1
@@ -51,6 +52,7 @@ class Wire(asyncio.Protocol):
         if self._connection is not None:
             self._connection.lost()
         self._left(self)
+        self.gone.set_result(None)
 
     def data_received(self, data: bytes) -> None:
         if self._silent:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from local.event_hubs.amqp import codec
+from local.event_hubs.amqp import decoding, encoding
 from local.event_hubs.amqp.errors import DecodeError
 from local.event_hubs.amqp.values import Described, Int, Long, Symbol, Timestamp, ULong
 
@@ -54,18 +54,18 @@ def sections(message: bytes, position: int = 0) -> Iterator[Section]:
         start = position
         if message[start] != 0:
             raise DecodeError("a message's section has no descriptor")
-        descriptor, value = codec.decode(message, start + 1)
+        descriptor, value = decoding.decode(message, start + 1)
         if not isinstance(descriptor, ULong) or descriptor not in _SECTIONS:
             raise DecodeError(f"no message section has the descriptor {descriptor!r}")
-        position = codec.skip(message, value)
+        position = decoding.skip(message, value)
         yield Section(int(descriptor), start, value, position)
 
 
-def annotations(message: bytes) -> dict[object, object]:
+def message_annotations(message: bytes) -> dict[object, object]:
     """The message annotations, empty when there are none. Raises :class:`DecodeError`."""
     for section in sections(message):
         if section.descriptor == MESSAGE_ANNOTATIONS:
-            found, _ = codec.decode(message, section.value)
+            found, _ = decoding.decode(message, section.value)
             if not isinstance(found, dict):
                 raise DecodeError("the message annotations are no map")
             return found
@@ -76,7 +76,7 @@ def annotations(message: bytes) -> dict[object, object]:
 
 def partition_key(message: bytes) -> str | None:
     """The partition key that the sender chose, of a single event or of a whole batch."""
-    key = annotations(message).get(PARTITION_KEY)
+    key = message_annotations(message).get(PARTITION_KEY)
     return str(key) if isinstance(key, str) else None
 
 
@@ -100,7 +100,7 @@ def batch_events(message: bytes) -> Iterator[EventSpan]:
 class BatchExtent(NamedTuple):
     """How many events a batch holds, and the position of the last one."""
 
-    count: int
+    events: int
     last_position: int
 
 
@@ -165,10 +165,10 @@ class SystemProperties(NamedTuple):
 
 
 _SYSTEM: Final = (SEQUENCE_NUMBER, OFFSET, ENQUEUED_TIME)
-_SEQUENCE_ENTRY: Final = codec.encode(SEQUENCE_NUMBER) + b"\x81"
-_OFFSET_ENTRY: Final = codec.encode(OFFSET) + b"\xa1"
-_TIME_ENTRY: Final = codec.encode(ENQUEUED_TIME) + b"\x83"
-_KEY_ENTRY: Final = codec.encode(PARTITION_KEY)
+_SEQUENCE_ENTRY: Final = encoding.encode(SEQUENCE_NUMBER) + b"\x81"
+_OFFSET_ENTRY: Final = encoding.encode(OFFSET) + b"\xa1"
+_TIME_ENTRY: Final = encoding.encode(ENQUEUED_TIME) + b"\x83"
+_KEY_ENTRY: Final = encoding.encode(PARTITION_KEY)
 _ANNOTATIONS_PREFIX: Final = b"\x00\x53\x72\xd1"
 
 
@@ -186,9 +186,14 @@ def delivered(event: bytes, system: SystemProperties, extra: bytes = b"") -> byt
         if section.descriptor == HEADER:
             header_end = section.end
         elif section.descriptor == MESSAGE_ANNOTATIONS:
-            decoded, _ = codec.decode(event, section.value)
+            decoded, _ = decoding.decode(event, section.value)
             own = decoded if isinstance(decoded, dict) else {}
     return b"".join((event[:header_end], extra, _annotations(own, system), event[rest:]))
+
+
+def delivered_as_data(data: bytes, system: SystemProperties) -> bytes:
+    """What was sent as an event of a batch but is no message: consumers get it as a body, with system properties."""
+    return _annotations({}, system) + encoding.encode(Described(ULong(DATA), data))
 
 
 def _annotations(own: dict[object, object], system: SystemProperties) -> bytes:
@@ -200,11 +205,11 @@ def _annotations(own: dict[object, object], system: SystemProperties) -> bytes:
     ]
     count = 2 * len(_SYSTEM)
     if system.partition_key is not None and PARTITION_KEY not in own:
-        entries += (_KEY_ENTRY, codec.encode(system.partition_key))
+        entries += (_KEY_ENTRY, encoding.encode(system.partition_key))
         count += 2
     for key, value in own.items():
         if key not in _SYSTEM:
-            entries += (codec.encode(key), codec.encode(value))
+            entries += (encoding.encode(key), encoding.encode(value))
             count += 2
     body = b"".join(entries)
     return b"".join((_ANNOTATIONS_PREFIX, _UINT32.pack(len(body) + 4), _UINT32.pack(count), body))
@@ -218,7 +223,7 @@ def last_enqueued(*, sequence_number: int, offset: str, enqueued_ms: int, now_ms
         Symbol("last_enqueued_time_utc"): Timestamp(enqueued_ms),
         Symbol("runtime_info_retrieval_time_utc"): Timestamp(now_ms),
     }
-    return codec.encode(Described(ULong(DELIVERY_ANNOTATIONS), known))
+    return encoding.encode(Described(ULong(DELIVERY_ANNOTATIONS), known))
 
 
 # --- requests and replies of $cbs and $management -----------------------------------------------------------------
@@ -241,7 +246,7 @@ def parse_request(message: bytes) -> Request:
     """The parts of ``message`` that a request needs. Raises :class:`DecodeError`."""
     found: dict[int, object] = {}
     for section in sections(message):
-        found[section.descriptor], _ = codec.decode(message, section.value)
+        found[section.descriptor], _ = decoding.decode(message, section.value)
     listed, named = found.get(PROPERTIES), found.get(APPLICATION_PROPERTIES)
     properties = [*(listed if isinstance(listed, list) else []), *(None,) * _PROPERTY_FIELDS]
     return Request(
@@ -258,7 +263,7 @@ def reply(request: Request, *, status: int, description: str, body: object) -> b
     properties[_CORRELATION_ID] = request.message_id
     named: dict[object, object] = {"status-code": Int(status), "status-description": description}
     return b"".join(
-        codec.encode(Described(ULong(descriptor), value))
+        encoding.encode(Described(ULong(descriptor), value))
         for descriptor, value in (
             (PROPERTIES, properties),
             (APPLICATION_PROPERTIES, named),

@@ -1,20 +1,20 @@
-"""The performatives of AMQP and of its SASL layer. The annotations are the schema: what arrives is checked against them.
+"""The performatives of AMQP and of its SASL layer. The annotations are the schema that arrivals are checked against.
 
-Every performative is written with all of its fields, nulls included, because the Azure SDK for Python reads by position.
+Every performative is written with all of its fields, nulls included, as the Azure SDK for Python reads by position.
 """
 
 from __future__ import annotations
 
 from dataclasses import MISSING, dataclass, fields
-from functools import cache
 from types import NoneType, UnionType
 from typing import ClassVar, Final, TypeVar, get_args, get_origin, get_type_hints
 
-from local.event_hubs.amqp import codec
+from local.event_hubs.amqp import decoding, encoding
 from local.event_hubs.amqp.errors import AmqpError, DecodeError
 from local.event_hubs.amqp.values import Array, Described, Symbol, UByte, UInt, ULong, UShort
 
 _UINT_MAX: Final = UInt(2**32 - 1)
+_USHORT_MAX: Final = UShort(2**16 - 1)
 _Symbols = Symbol | Array
 
 
@@ -33,7 +33,7 @@ class Open(Performative):
     container_id: str
     hostname: str | None = None
     max_frame_size: UInt = _UINT_MAX
-    channel_max: UShort = UShort(65535)
+    channel_max: UShort = _USHORT_MAX
     idle_time_out: UInt | None = None
     outgoing_locales: _Symbols | None = None
     incoming_locales: _Symbols | None = None
@@ -191,8 +191,7 @@ _REQUIRED: Final = object()
 _ERROR: Final = ULong(0x1D)
 
 
-@cache
-def _shape(kind: type[Performative]) -> tuple[tuple[str, tuple[type, ...], object], ...]:
+def _shape_of(kind: type[Performative]) -> tuple[tuple[str, tuple[type, ...], object], ...]:
     """Each field's name, the types it may have, and what stands for null: a default, or ``_REQUIRED``."""
     hints = get_type_hints(kind)
     shape = []
@@ -204,21 +203,24 @@ def _shape(kind: type[Performative]) -> tuple[tuple[str, tuple[type, ...], objec
     return tuple(shape)
 
 
+_SHAPES: Final = {kind: _shape_of(kind) for kind in _BY_CODE.values()}
+
+
 def encode(performative: Performative) -> bytes:
     """The frame's body, without a payload."""
-    values: list[object] = [getattr(performative, name) for name, _, _ in _shape(type(performative))]
-    return codec.encode(Described(ULong(performative.code), values))
+    values: list[object] = [getattr(performative, name) for name, _, _ in _SHAPES[type(performative)]]
+    return encoding.encode(Described(ULong(performative.code), values))
 
 
 def decode(body: bytes, position: int = 0) -> tuple[Performative, int]:
     """The performative at ``position``, and where its payload begins. Raises :class:`DecodeError`."""
-    described, position = codec.decode(body, position)
+    described, position = decoding.decode(body, position)
     if not isinstance(described, Described) or not isinstance(described.value, list):
         raise DecodeError("the frame's body is no performative")
     kind = _BY_CODE.get(described.descriptor) if isinstance(described.descriptor, ULong) else None
     if kind is None:
         raise DecodeError(f"no performative has the descriptor {described.descriptor!r}")
-    shape, values = _shape(kind), described.value
+    shape, values = _SHAPES[kind], described.value
     if len(values) > len(shape):
         raise DecodeError(f"{kind.__name__.lower()} has too many fields")
     arguments: dict[str, object] = {}
