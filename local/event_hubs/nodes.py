@@ -137,7 +137,7 @@ def describe(connection: Connection, request: Request) -> Answer:
     hub = connection.namespace.hub(name)
     if hub is None or connection.namespace.hides(name):
         return Answer(_NOT_FOUND, f"The messaging entity {name!r} could not be found.")
-    if not connection.permits(tokens.path_of(name), None):
+    if not connection.permits(tokens.path_of(f"{name}/{MANAGEMENT}"), None):
         return Answer(_UNAUTHORIZED, f"No token permits to read the properties of {name!r}.")
     return _description(hub, request)
 
