@@ -205,6 +205,12 @@ def reset(state: BreakerState, *, now_us: int, reason: str, by: str) -> BreakerS
     return _to_closed(state, now_us=now_us, reason=reason, by=by)
 
 
+def renewed(state: BreakerState, *, now_us: int) -> BreakerState:
+    """For a new session: closed, with nothing counted. Earlier transitions stay readable, earlier permits are void."""
+    closed = reset(state, now_us=now_us, reason="a session was started", by="start")
+    return replace(closed, epoch=state.epoch + 1, trips=0, last_category=None, outage_us=0)
+
+
 def force_open(state: BreakerState, *, now_us: int, reason: str, by: str) -> BreakerState:
     """Open the breaker until an operator resets it."""
     opened = replace(

@@ -69,7 +69,7 @@ class RealtimeConfig(BaseModel):
     lanes: Annotated[
         int, Field(ge=0, le=2_000, strict=True, description="Send lanes, one per partition; 0 asks the hub.")
     ] = 0
-    shards: Annotated[int, Field(ge=1, le=100, strict=True, description="Shards the stream is split into.")] = 1
+    shards: Annotated[int, Field(ge=1, le=1, strict=True, description="Shards the stream is split into.")] = 1
 
     @model_validator(mode="after")
     def _one_event_per_microsecond(self) -> Self:

@@ -105,6 +105,10 @@ class CircuitBreaker:
             lambda state: machine.reset(state, now_us=self._clock.now_us(), reason=reason, by=by)
         )
 
+    async def renew(self) -> None:
+        """Begin afresh for a new session. Raises ``StorageUnavailableError``."""
+        await self._command(lambda state: machine.renewed(state, now_us=self._clock.now_us()))
+
     async def force_open(self, *, reason: str, by: str) -> BreakerState:
         """Open it until it is reset. Raises ``StorageUnavailableError``."""
         return await self._command(

@@ -1,0 +1,175 @@
+"""What a stream is doing, read from storage: right on every instance, whoever runs the shards."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from shared.clock import MICROSECONDS
+from streaming.core.breaker import BreakerState, BreakerStatus
+from streaming.core.history import last_minute_rate
+from streaming.core.session import Session, Status, status_of
+from streaming.core.tally import Books, Tally, sum_books
+
+if TYPE_CHECKING:
+    from shared.clock import Clock
+    from streaming.core.config import RealtimeConfig
+    from streaming.core.cursor import Cursor
+    from streaming.flows.configuration import Configuration
+    from streaming.ports import Control, ControlStore, ShardStore
+
+LONG_INTERVAL_MS: Final = 15_000
+"""Above it, the last minute holds too few bursts to tell a rate by."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamView:
+    """One consistent look at a session and its shards."""
+
+    now_us: int
+    session: Session | None
+    cursors: tuple[Cursor, ...]
+    breaker: BreakerState
+    config: RealtimeConfig
+
+    @property
+    def tally(self) -> Tally:
+        total = Tally()
+        for cursor in self.cursors:
+            total.add(cursor.tally)
+        return total
+
+    @property
+    def status(self) -> Status:
+        return status_of(self.session, alive=bool(self.cursors), faulty=self.fault is not None)
+
+    @property
+    def fault(self) -> str | None:
+        """Why nothing can be sent at the moment."""
+        if self.breaker.status is not BreakerStatus.CLOSED and self.config.circuit_breaker_enabled:
+            return f"the circuit breaker is {self.breaker.status.value}: {self.breaker.last_category or 'forced'}"
+        return next((cursor.fault for cursor in self.cursors if cursor.fault), None)
+
+    @property
+    def tick_staleness_seconds(self) -> float:
+        """Seconds since the last sign of life of the shard that has been silent longest; 0 without a session."""
+        if self.session is None or not self.session.active:
+            return 0.0
+        heard_us = min((cursor.heartbeat_us for cursor in self.cursors), default=self.session.started_at_us)
+        return max(0, self.now_us - heard_us) / MICROSECONDS
+
+    @property
+    def rate_last_minute(self) -> float:
+        """Events sent per second over the last minute, all shards; 0 once the session has ended."""
+        session = self.session
+        if session is None or not session.active:
+            return 0.0
+        return sum(
+            last_minute_rate(
+                cursor.seconds,
+                committed_at_us=cursor.heartbeat_us,
+                since_us=max(session.started_at_us, session.not_before_us),
+                now_us=self.now_us,
+            )
+            for cursor in self.cursors
+        )
+
+    @property
+    def rate_average(self) -> float:
+        """Events sent per second of the session, pauses not counted."""
+        seconds = self.streaming_seconds
+        return self.tally.sent_first / seconds if seconds > 0 else 0.0
+
+    @property
+    def streaming_seconds(self) -> float:
+        """Seconds that the session has streamed, pauses not counted."""
+        if self.session is None:
+            return 0.0
+        elapsed_us = self.session.elapsed_us(self.now_us) - self.session.paused_us(self.now_us)
+        return max(0, elapsed_us) / MICROSECONDS
+
+    @property
+    def achieved_rate_ratio(self) -> float | None:
+        """Achieved over configured rate while running, else None."""
+        session = self.session
+        if session is None or self.status not in {Status.RUNNING, Status.ERROR}:
+            return None
+        if session.emit_interval_ms <= LONG_INTERVAL_MS:
+            return self.rate_last_minute / session.events_per_second
+        owed_bursts = int(self.streaming_seconds * 1_000 / session.emit_interval_ms) + 1
+        return min(1.0, self.tally.bursts_planned / owed_bursts)
+
+    @property
+    def books(self) -> Books:
+        return sum_books(_books(cursor) for cursor in self.cursors)
+
+
+class Observer:
+    """Answers the questions that routes ask about streams."""
+
+    def __init__(
+        self, *, control: ControlStore, shards: ShardStore, configuration: Configuration, clock: Clock
+    ) -> None:
+        self._control = control
+        self._shards = shards
+        self._configuration = configuration
+        self._clock = clock
+
+    async def view(self) -> StreamView:
+        """Look at the active session, or the last one."""
+        control = await self._control.read()
+        return await self._view(control, control.session.value if control.session else None)
+
+    async def view_of(self, session_id: str) -> StreamView | None:
+        """Look at any session; None when there is none of this name."""
+        control = await self._control.read()
+        session = control.session.value if control.session else None
+        if session is None or session.session_id != session_id:
+            session = await self._control.session(session_id)
+        return None if session is None else await self._view(control, session)
+
+    async def recent(self, limit: int) -> list[dict[str, Any]]:
+        """The last envelopes sent, the newest first: timestamp, event_type, trace_id and payload of each."""
+        session = (await self._control.read()).session
+        if session is None:
+            return []
+        shards = range(session.value.shards)
+        bodies = await asyncio.gather(*(self._shards.recent(session.value.session_id, shard) for shard in shards))
+        envelopes = [orjson.loads(body) for shard in bodies for body in shard]
+        envelopes.sort(key=lambda envelope: envelope["ingest_timestamp"], reverse=True)
+        return [
+            {
+                "timestamp": envelope["ingest_timestamp"],
+                "event_type": envelope["event_type"],
+                "trace_id": envelope["trace_id"],
+                "payload": envelope["payload"],
+            }
+            for envelope in envelopes[:limit]
+        ]
+
+    async def _view(self, control: Control, session: Session | None) -> StreamView:
+        cursors: list[Cursor | None] = []
+        if session is not None:
+            shards = range(session.shards)
+            cursors = await asyncio.gather(*(self._shards.cursor(session.session_id, shard) for shard in shards))
+        return StreamView(
+            now_us=self._clock.now_us(),
+            session=session,
+            cursors=tuple(cursor for cursor in cursors if cursor is not None),
+            breaker=control.breaker.value if control.breaker else BreakerState(),
+            config=self._configuration.of(control),
+        )
+
+
+def _books(cursor: Cursor) -> Books:
+    tally = cursor.tally
+    return Books(
+        generated=tally.generated,
+        sent_first=tally.sent_first,
+        dead_lettered=tally.dead_lettered,
+        pending=cursor.pending,
+        discarded=tally.discarded,
+    )

@@ -1,0 +1,56 @@
+"""Routes that show and change the configuration."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import azure.functions as func
+
+from streaming import wiring
+from streaming.flows.control import Refusal
+from streaming.retail.event_types import EVENT_TYPES
+from streaming.triggers.http import answers, body_of, query_of, refuse, reply
+from streaming.triggers.requests import ConfigBody, NoQuery
+
+blueprint = func.Blueprint()
+
+
+@blueprint.function_name("config_get")
+@blueprint.route(route="api/stream/config", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
+@answers
+async def get_config(req: func.HttpRequest) -> func.HttpResponse:
+    query_of(req, NoQuery)
+    return reply(await _in_force(wiring.application()))
+
+
+@blueprint.function_name("config_put")
+@blueprint.route(route="api/stream/config", methods=["PUT"], auth_level=func.AuthLevel.FUNCTION)
+@answers
+async def put_config(req: func.HttpRequest) -> func.HttpResponse:
+    update = body_of(req, ConfigBody).update()
+    if "azure_connection_string" in update:
+        raise refuse(400, "azure_connection_string is a secret: set AZURE_EVENTHUB_CONNECTION_STRING instead.")
+    app = wiring.application()
+    changed = await app.control().configure(update)
+    if isinstance(changed, Refusal):
+        raise refuse(409, changed.value)
+    return reply(
+        {
+            "success": True,
+            "message": f"{len(update)} settings changed. A running stream follows within three seconds.",
+            "config": await _in_force(app),
+        }
+    )
+
+
+async def _in_force(app: wiring.Application) -> dict[str, Any]:
+    """The configuration as it is in force: a running session's pace, which a start request may have set, included."""
+    view = await app.view()
+    realtime: dict[str, Any] = view.config.model_dump()
+    if view.session is not None and view.session.active:
+        realtime |= {"emit_interval_ms": view.session.emit_interval_ms, "burst": view.session.burst}
+    return {
+        "realtime": realtime | {"azure_connection_string": app.redacted_connection_string},
+        "stream": {"hub": app.hub_name},
+        "available_event_types": EVENT_TYPES,
+    }

@@ -1,0 +1,125 @@
+"""The edge between HTTP and the flows: bodies in, JSON and problem documents out. No decisions."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import azure.functions as func
+import orjson
+from pydantic import BaseModel, ValidationError
+
+from shared.problems import MEDIA_TYPE, FieldError, Problem
+from shared.redaction import redact
+from streaming.ports import StorageUnavailableError
+from streaming.wiring import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+logger = logging.getLogger(__name__)
+
+Model = TypeVar("Model", bound=BaseModel)
+Handler = "Callable[[func.HttpRequest], Awaitable[func.HttpResponse]]"
+
+STORAGE_RETRY_AFTER_SECONDS = 5
+_JSON = "application/json"
+
+
+class RefusedError(Exception):
+    """A request that can't be answered as it is; carries the problem document."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.detail)
+        self.problem = problem
+
+
+def reply(body: Any, *, status: int = 200) -> func.HttpResponse:
+    """A JSON response; dataclasses and enums are written as they are. Never cached: it is old in a second."""
+    return func.HttpResponse(
+        orjson.dumps(body, option=orjson.OPT_NON_STR_KEYS),
+        status_code=status,
+        mimetype=_JSON,
+        headers={"Cache-Control": "no-store"},
+    )
+
+
+def refuse(status: int, detail: str, *errors: FieldError, retry_after_seconds: int | None = None) -> RefusedError:
+    return RefusedError(Problem(status=status, detail=detail, errors=errors, retry_after_seconds=retry_after_seconds))
+
+
+def answers(
+    handler: Callable[[func.HttpRequest], Awaitable[func.HttpResponse]],
+) -> Callable[[func.HttpRequest], Awaitable[func.HttpResponse]]:
+    """Turn what a handler raises into a problem document: never a 500 for bad input, never a stack trace."""
+
+    @functools.wraps(handler)
+    async def answering(req: func.HttpRequest) -> func.HttpResponse:
+        try:
+            return await handler(req)
+        except RefusedError as refused:
+            return _problem(refused.problem)
+        except ValidationError as error:
+            return _problem(_of_validation(error))
+        except SettingsError as error:
+            return _problem(Problem(status=503, detail=str(error), retry_after_seconds=STORAGE_RETRY_AFTER_SECONDS))
+        except StorageUnavailableError as error:
+            detail = f"Storage can't be reached: {redact(str(error))} Try again shortly."
+            return _problem(Problem(status=503, detail=detail, retry_after_seconds=STORAGE_RETRY_AFTER_SECONDS))
+        except Exception:
+            logger.exception("request_failed", extra={"method": req.method})
+            return _problem(Problem(status=500, detail="Something unforeseen went wrong; the log has the details."))
+
+    return answering
+
+
+def body_of(req: func.HttpRequest, model: type[Model]) -> Model:
+    """The request's body as ``model``, whatever its content type; an empty body is an empty object."""
+    return model.model_validate(json_of(req))
+
+
+def json_of(req: func.HttpRequest) -> dict[str, Any]:
+    raw = req.get_body()
+    if not raw.strip():
+        return {}
+    try:
+        document = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise refuse(400, f"The body is not JSON: {error}.") from error
+    if not isinstance(document, dict):
+        raise refuse(400, "The body must be a JSON object.")
+    return document
+
+
+def query_of(req: func.HttpRequest, model: type[Model]) -> Model:
+    """The query parameters as ``model``; unknown ones are refused, the key ``code`` excepted."""
+    return model.model_validate_strings({name: value for name, value in req.params.items() if name != "code"})
+
+
+def prefers_text(req: func.HttpRequest) -> bool:
+    """Whether the client asks for Prometheus text rather than JSON."""
+    accept = req.headers.get("accept", "")
+    return "text/plain" in accept or "openmetrics" in accept
+
+
+def _problem(problem: Problem) -> func.HttpResponse:
+    headers = {"Cache-Control": "no-store"}
+    if problem.retry_after_seconds is not None:
+        headers["Retry-After"] = str(problem.retry_after_seconds)
+    return func.HttpResponse(
+        orjson.dumps(problem.document()), status_code=problem.status, mimetype=MEDIA_TYPE, headers=headers
+    )
+
+
+def _of_validation(error: ValidationError) -> Problem:
+    errors = [_field_error(entry) for entry in error.errors(include_url=False, include_context=False)]
+    names = ", ".join(dict.fromkeys(entry.field for entry in errors if entry.field))
+    detail = f"Not valid: {names}. " if names else "Not valid. "
+    return Problem(status=400, detail=detail + " ".join(entry.message for entry in errors), errors=tuple(errors))
+
+
+def _field_error(entry: Any) -> FieldError:
+    location: Sequence[str | int] = entry["loc"]
+    message = str(entry["msg"]).removeprefix("Value error, ")
+    return FieldError(field=".".join(str(part) for part in location), message=f"{message}.")

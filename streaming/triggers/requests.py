@@ -1,0 +1,59 @@
+"""What clients may send: every body and query, with its bounds. Unknown fields are refused."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from streaming.core.config import PROFILES
+
+
+class StartBody(BaseModel):
+    """``POST /api/stream/start``. Everything is optional; what is missing comes from the configuration."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    emit_interval_ms: Annotated[int, Field(ge=10, le=3_600_000)] | None = None
+    burst: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    duration_minutes: Annotated[float, Field(gt=0, le=525_600)] | None = None
+    event_types: Annotated[list[str], Field(min_length=1)] | None = None
+    mode: Literal["live"] = "live"
+    shards: Annotated[int, Field(ge=1, le=1)] | None = None
+    seed: Annotated[int, Field(ge=0, le=2**63 - 1)] | None = None
+
+
+class RecentQuery(BaseModel):
+    """``GET /api/stream/events/recent``."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    limit: Annotated[int, Field(ge=1, le=100)] = 100
+
+
+class StatisticsQuery(BaseModel):
+    """``GET /api/stream/statistics``."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    session_id: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[0-9A-Za-z-]+$")] | None = None
+
+
+class NoQuery(BaseModel):
+    """A route without parameters."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class ConfigBody(BaseModel):
+    """``PUT /api/stream/config``: a profile, and keys of the configuration, flat or under ``realtime``."""
+
+    model_config = ConfigDict(extra="allow")
+
+    profile: Literal["low", "medium", "high", "production"] | None = None
+    realtime: dict[str, Any] = Field(default_factory=dict)
+
+    def update(self) -> dict[str, Any]:
+        """The keys to change: the profile's, then the nested ones, then the flat ones."""
+        profile = dict(PROFILES[self.profile]) if self.profile else {}
+        return profile | self.realtime | (self.model_extra or {})

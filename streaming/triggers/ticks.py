@@ -1,0 +1,30 @@
+"""The timers."""
+
+from __future__ import annotations
+
+import logging
+
+import azure.functions as func
+
+from shared.clock import MICROSECONDS
+from streaming import wiring
+
+logger = logging.getLogger(__name__)
+
+RUN_SECONDS = 30
+"""How long one invocation runs windows before the timer starts the next one."""
+
+blueprint = func.Blueprint()
+
+
+@blueprint.function_name("stream_tick")
+@blueprint.timer_trigger(arg_name="timer", schedule=wiring.stream_schedule(), use_monitor=False)
+async def stream_tick(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the platform passes it by name
+    """Run the live stream's windows. Returns at once when no stream is active."""
+    try:
+        app = wiring.application()
+        flow = app.live()
+    except wiring.SettingsError as error:
+        logger.error("settings_missing", extra={"detail": str(error)})  # noqa: TRY400 - no stack trace for a setting
+        return
+    await flow.run(until_us=app.clock.now_us() + RUN_SECONDS * MICROSECONDS)

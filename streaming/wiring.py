@@ -1,0 +1,222 @@
+"""Settings → adapters → flows. Built once per process, lazily: the first function that needs a part makes it.
+
+The only place that reads the environment, makes random generators and names this process.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import secrets
+import socket
+from functools import cache, cached_property, lru_cache
+from typing import TYPE_CHECKING
+
+from shared.clock import SystemClock
+from shared.redaction import REDACTED
+from shared.settings import DEFAULT_SCHEDULE, SettingProblem, read_settings
+from streaming.adapters.event_hubs.connection import HubConnection, read_hub_connection
+from streaming.adapters.event_hubs.publisher import EventHubsPublisher
+from streaming.adapters.event_hubs.unconfigured import UnconfiguredPublisher
+from streaming.adapters.tables.client import TablesClient
+from streaming.adapters.tables.control_store import TableControlStore
+from streaming.adapters.tables.shard_store import TableShardStore
+from streaming.core.session import Session, WorldSize
+from streaming.flows import health as health_flow
+from streaming.flows.breaker import CircuitBreaker
+from streaming.flows.configuration import Configuration
+from streaming.flows.control import ControlFlow
+from streaming.flows.deliver import Deliverer
+from streaming.flows.live import LiveFlow, LivePorts
+from streaming.flows.observe import Observer
+from streaming.ports import StorageUnavailableError
+from streaming.retail.live import LiveGenerator
+from streaming.retail.world import World, WorldSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from streaming.flows.health import HealthReport
+    from streaming.flows.observe import StreamView
+    from streaming.ports import Generator, Publisher
+
+
+class SettingsError(Exception):
+    """Settings are missing or malformed; the message names each of them and says what to do."""
+
+
+def stream_schedule() -> str:
+    """The stream timer's schedule: read when the functions are indexed, so that a missing setting stops nothing."""
+    return os.environ.get("STREAM_SCHEDULE") or DEFAULT_SCHEDULE
+
+
+@cache
+def application() -> Application:
+    """This process's application."""
+    return Application(os.environ)
+
+
+class Application:
+    """Everything a trigger needs. Parts are made on first use, and need no network for that."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self.settings = read_settings(environment)
+        self.clock = SystemClock()
+        self._random = random.SystemRandom()
+        hub = read_hub_connection(environment)
+        self._hub = hub if isinstance(hub, HubConnection) else None
+        self.hub_problems: tuple[SettingProblem, ...] = () if isinstance(hub, HubConnection) else hub
+        self.hub_name = self._hub.event_hub if self._hub else environment.get("EVENTHUB_NAME") or None
+        self.redacted_connection_string = REDACTED if environment.get("AZURE_EVENTHUB_CONNECTION_STRING") else None
+        self.configuration = Configuration(self.settings.realtime)
+        logging.getLogger("streaming").setLevel(self.settings.log_level)
+
+    @property
+    def problems(self) -> tuple[SettingProblem, ...]:
+        """Every setting that is missing or malformed."""
+        wrong = tuple(
+            SettingProblem(setting=f"REALTIME_{key.upper()}", message=f"{reason}.")
+            for key, reason in self.configuration.wrong.items()
+        )
+        return (*self.settings.problems, *self.hub_problems, *wrong)
+
+    def live(self) -> LiveFlow:
+        """The live flow of this process, which keeps the shard it holds between invocations."""
+        return self._live
+
+    def control(self) -> ControlFlow:
+        """Commands."""
+        return self._control
+
+    def observer(self) -> Observer:
+        """Questions."""
+        return self._observer
+
+    async def view(self) -> StreamView:
+        """One look at the active session, or the last one."""
+        return await self._observer.view()
+
+    async def health(self) -> HealthReport:
+        """Judge the stream; answers also when storage is away or not configured."""
+        view: StreamView | None = None
+        storage_error: str | None = None
+        try:
+            view = await self.view()
+        except (StorageUnavailableError, SettingsError) as error:
+            storage_error = str(error)
+        return health_flow.report(
+            now_us=self.clock.now_us(),
+            view=view,
+            storage_error=storage_error,
+            hub_name=self.hub_name,
+            problems=self.problems,
+        )
+
+    @cached_property
+    def _live(self) -> LiveFlow:
+        return LiveFlow(
+            LivePorts(
+                control=self._control_store,
+                shards=self._shard_store,
+                publisher=self._publisher,
+                deliverer=Deliverer(
+                    publisher=self._publisher, breaker=self._breaker, clock=self.clock, draw=self._random.random
+                ),
+                breaker=self._breaker,
+                generators=make_generator,
+                clock=self.clock,
+                instance=self._instance,
+                new_id=_new_id,
+                config_of=self.configuration.of,
+            )
+        )
+
+    @cached_property
+    def _control(self) -> ControlFlow:
+        world = self.settings.world
+        return ControlFlow(
+            control=self._control_store,
+            shards=self._shard_store,
+            breaker=self._breaker,
+            configuration=self.configuration,
+            world=WorldSize(
+                stores=world.stores,
+                distribution_centers=world.distribution_centers,
+                products=world.products,
+                customers=world.customers,
+            ),
+            clock=self.clock,
+            new_seed=lambda: self._random.getrandbits(31),
+            new_suffix=lambda: secrets.token_hex(2),
+        )
+
+    @cached_property
+    def _observer(self) -> Observer:
+        return Observer(
+            control=self._control_store,
+            shards=self._shard_store,
+            configuration=self.configuration,
+            clock=self.clock,
+        )
+
+    @cached_property
+    def _breaker(self) -> CircuitBreaker:
+        return CircuitBreaker(
+            store=self._control_store,
+            clock=self.clock,
+            instance=self._instance,
+            new_id=_new_id,
+            draw=self._random.random,
+        )
+
+    @cached_property
+    def _publisher(self) -> Publisher:
+        return UnconfiguredPublisher(self.hub_problems) if self._hub is None else EventHubsPublisher(self._hub)
+
+    @cached_property
+    def _tables(self) -> TablesClient:
+        problems = [problem for problem in self.settings.problems if problem.setting == "AzureWebJobsStorage"]
+        if problems:
+            raise SettingsError(" ".join(f"{problem.setting} {problem.message}" for problem in problems))
+        return TablesClient(self.settings)
+
+    @cached_property
+    def _control_store(self) -> TableControlStore:
+        return TableControlStore(self._tables)
+
+    @cached_property
+    def _shard_store(self) -> TableShardStore:
+        return TableShardStore(self._tables)
+
+    @cached_property
+    def _instance(self) -> str:
+        return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+
+
+def make_generator(session: Session, *, shard: int, checkpoint: bytes | None) -> Generator:
+    """A shard's retail world, at its beginning or where ``checkpoint`` left it."""
+    return LiveGenerator(
+        _world(session.seed, session.world),
+        session_id=session.session_id,
+        shard=shard,
+        shards=session.shards,
+        checkpoint=checkpoint,
+    )
+
+
+@lru_cache(maxsize=1)
+def _world(seed: int, size: WorldSize) -> World:
+    return World.build(
+        WorldSpec(
+            seed=seed,
+            stores=size.stores,
+            distribution_centers=size.distribution_centers,
+            products=size.products,
+            customers=size.customers,
+        )
+    )
+
+
+def _new_id() -> str:
+    return secrets.token_hex(8)
