@@ -4,8 +4,8 @@
 ``docs/architecture/local-host.md`` says what it honours of the platform, and where it differs.
 """
 
-from local.functions_host.core_tools import CoreToolsMissing, run_core_tools
+from local.functions_host.core_tools import CoreToolsMissingError, run_core_tools
 from local.functions_host.options import HostOptions, StartupError
 from local.functions_host.supervisor import run
 
-__all__ = ["CoreToolsMissing", "HostOptions", "StartupError", "run", "run_core_tools"]
+__all__ = ["CoreToolsMissingError", "HostOptions", "StartupError", "run", "run_core_tools"]

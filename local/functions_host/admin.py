@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,6 @@ from azure.functions.meta import Datum
 
 from local.functions_host.bindings import HttpTrigger, QueueTrigger, TimerTrigger
 from local.functions_host.http_message import Response, json_response
-from local.functions_host.invocation import Completed, Failed
 from local.functions_host.queue_message import manual_message_metadata
 from local.functions_host.timer_request import timer_datum
 
@@ -21,12 +19,11 @@ if TYPE_CHECKING:
 
     from local.functions_host.http_message import Request
     from local.functions_host.indexing import IndexedFunction
-    from local.functions_host.invocation import Invoker
-    from local.functions_host.outputs import OutputSender
-
-_log = logging.getLogger("host.admin")
+    from local.functions_host.invocation import Outcome
+    from local.functions_host.running import FunctionRunner
 
 HOST_VERSION = "4.0.0-local"
+_BY_HAND = "run by hand"
 
 
 class AdminApi:
@@ -41,8 +38,7 @@ class AdminApi:
         host_id: str,
         base_url: str,
         route_prefix: str,
-        invoker: Invoker,
-        outputs: OutputSender,
+        runner: FunctionRunner,
     ) -> None:
         self._functions = {function.name.lower(): function for function in functions}
         self._disabled = disabled
@@ -50,10 +46,9 @@ class AdminApi:
         self._host_id = host_id
         self._base_url = base_url
         self._route_prefix = route_prefix
-        self._invoker = invoker
-        self._outputs = outputs
+        self._runner = runner
         self._started = time.monotonic()
-        self._runs: set[asyncio.Task[None]] = set()
+        self._runs: set[asyncio.Task[Outcome]] = set()
 
     async def respond(self, request: Request, path: str) -> Response:
         match request.method, path.lower().split("/")[1:]:
@@ -109,23 +104,11 @@ class AdminApi:
             case HttpTrigger():
                 return json_response({"message": f"{function.name} is an HTTP function: call its route"}, 400)
             case TimerTrigger():
-                run = self._run(function, timer_datum(), {})
+                run = self._runner.run(function, timer_datum(), occasion=_BY_HAND)
             case QueueTrigger():
-                run = self._run(function, Datum(given, "string"), manual_message_metadata())
+                message = Datum(given, "string")
+                run = self._runner.run(function, message, metadata=manual_message_metadata(), occasion=_BY_HAND)
         task = asyncio.ensure_future(run)
         self._runs.add(task)
         task.add_done_callback(self._runs.discard)
         return Response(status=202)
-
-    async def _run(self, function: IndexedFunction, trigger: Datum, metadata: Mapping[str, Datum]) -> None:
-        outcome = await self._invoker.invoke(function, trigger, metadata=metadata)
-        match outcome:
-            case Failed(error=error):
-                _log.error("%s (run by hand) failed", function.name, exc_info=error)
-            case Completed():
-                try:
-                    await self._outputs.send(function, outcome.outputs)
-                except Exception:
-                    _log.exception("%s (run by hand): its outputs could not be sent", function.name)
-                else:
-                    _log.info("%s (run by hand) succeeded in %.1f ms", function.name, outcome.seconds * 1000)

@@ -6,8 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import azure.functions as func
-from azure.functions.meta import Datum
+from azure.functions.meta import Datum, get_binding_registry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,12 +59,12 @@ Trigger = HttpTrigger | TimerTrigger | QueueTrigger
 Output = HttpOutput | QueueOutput
 
 
-class UnsupportedBinding(Exception):
+class UnsupportedBindingError(Exception):
     """The function needs an extension that only Core Tools or Azure has."""
 
 
 def read_binding(declared: Mapping[str, Any]) -> Trigger | Output:
-    """One binding of a function's ``function.json``. Raises UnsupportedBinding."""
+    """One binding of a function's ``function.json``. Raises UnsupportedBindingError."""
     name = str(declared["name"])
     match declared["type"]:
         case "httpTrigger":
@@ -97,7 +96,7 @@ def read_binding(declared: Mapping[str, Any]) -> Trigger | Output:
                 connection=str(declared.get("connection") or ""),
             )
         case unknown:
-            raise UnsupportedBinding(
+            raise UnsupportedBindingError(
                 f"the built-in host has no {unknown} binding: run this app on Core Tools (--host func)"
             )
 
@@ -147,7 +146,8 @@ class _GenericConverter:
 
 def converter(binding: str) -> Any:
     """The library's own converter of a binding type, as the Python worker picks it."""
-    return func.get_binding_registry().get(binding) or _GenericConverter
+    registry = get_binding_registry()  # type: ignore[no-untyped-call]  # the library is typed in part
+    return registry.get(binding) or _GenericConverter
 
 
 def encode(binding: str, value: Any, python_type: Any) -> Datum | None:

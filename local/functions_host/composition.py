@@ -18,9 +18,10 @@ from local.functions_host.http import HttpApp, Route, route_of
 from local.functions_host.keys import load_keys, parse_keys
 from local.functions_host.outputs import OutputSender
 from local.functions_host.queues import QueueListener
+from local.functions_host.running import FunctionRunner
 from local.functions_host.schedule import parse_schedule
 from local.functions_host.schedule_monitor import ScheduleMonitor
-from local.functions_host.settings import SettingMissing
+from local.functions_host.settings import SettingMissingError
 from local.functions_host.singleton import Singleton
 from local.functions_host.storage import blob_service, queue_service
 from local.functions_host.timers import Timer
@@ -69,14 +70,14 @@ class _Composer:
     def __init__(self, settings: AppSettings, configuration: HostConfiguration, invoker: Invoker, host_id: str) -> None:
         self._settings = settings
         self._configuration = configuration
-        self._invoker = invoker
         self._host_id = host_id
         self.resources = AsyncExitStack()
         self.routes: list[Route] = []
         self.background: list[Timer | QueueListener] = []
         self.errors: dict[str, str] = {}
-        self.outputs = OutputSender(settings, base64_encoded=configuration.queues.base64, sent=self._wake_listeners)
-        self.resources.push_async_callback(self.outputs.close)
+        outputs = OutputSender(settings, base64_encoded=configuration.queues.base64, sent=self._wake_listeners)
+        self.resources.push_async_callback(outputs.close)
+        self.runner = FunctionRunner(invoker=invoker, outputs=outputs)
         self._blobs = cache(self._kept(blob_service))
         self._queues = cache(self._kept(queue_service))
 
@@ -89,7 +90,7 @@ class _Composer:
                     self.background.append(self._timer(function, trigger))
                 case QueueTrigger() as trigger:
                     self.background.append(self._listener(function, trigger))
-        except (SettingMissing, ValueError) as error:
+        except (SettingMissingError, ValueError) as error:
             self.errors[function.name] = str(error)
             _log.error("The function %s is in error: %s", function.name, error)
 
@@ -101,8 +102,7 @@ class _Composer:
             run_on_startup=trigger.run_on_startup,
             right=Singleton(blobs, host_id=self._host_id, name=f"Host.Functions.{function.name}.Listener"),
             monitor=ScheduleMonitor(blobs, host_id=self._host_id, name=function.name) if trigger.use_monitor else None,
-            invoker=self._invoker,
-            outputs=self.outputs,
+            runner=self.runner,
         )
 
     def _listener(self, function: IndexedFunction, trigger: QueueTrigger) -> QueueListener:
@@ -111,8 +111,7 @@ class _Composer:
             queue_name=self._settings.resolve(trigger.queue).lower(),
             service=self._queues(self._settings.storage_connection(trigger.connection)),
             options=self._configuration.queues,
-            invoker=self._invoker,
-            outputs=self.outputs,
+            runner=self.runner,
         )
 
     def _wake_listeners(self, queue_name: str) -> None:
@@ -162,14 +161,12 @@ def compose(
         host_id=host_id,
         base_url=base_url,
         route_prefix=configuration.route_prefix,
-        invoker=invoker,
-        outputs=composer.outputs,
+        runner=composer.runner,
     )
     return Host(
         http=HttpApp(
             composer.routes,
-            invoker=invoker,
-            outputs=composer.outputs,
+            runner=composer.runner,
             admin=admin,
             cors=CorsPolicy(origins=local_settings.cors_origins, credentials=local_settings.cors_credentials),
             keys=keys,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from local.functions_host.options import HostOptions
 
 
-class CoreToolsMissing(StartupError):
+class CoreToolsMissingError(StartupError):
     """Azure Functions Core Tools are not installed."""
 
     def __init__(self) -> None:
@@ -32,13 +32,13 @@ class CoreToolsMissing(StartupError):
 def run_core_tools(options: HostOptions, *, environment: Mapping[str, str] | None = None) -> int:
     """Run ``func start`` until it ends; SIGTERM and SIGINT are passed on. Returns its exit code.
 
-    Raises CoreToolsMissing. Core Tools read the app's own ``local.settings.json`` and know no ``workers``, ``watch`` (they
-    always reload) or ``log_file``.
+    Raises CoreToolsMissingError. Core Tools read the app's own ``local.settings.json``, always reload, and know no
+    ``log_file``.
     """
     surroundings = dict(os.environ if environment is None else environment)
     executable = shutil.which("func", path=surroundings.get("PATH"))
     if executable is None:
-        raise CoreToolsMissing
+        raise CoreToolsMissingError
     command = [executable, "start"]
     if options.port is not None:
         command += ["--port", str(options.port)]

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from local.functions_host.bindings import HttpOutput, HttpTrigger
 from local.functions_host.http_message import (
-    BodyTooLarge,
-    ClientGone,
+    BodyTooLargeError,
+    ClientGoneError,
     Response,
     read_request,
     response_of,
 )
-from local.functions_host.invocation import Completed, Failed
+from local.functions_host.invocation import Failed
 from local.functions_host.routes import RouteTemplate, compile_template, decoded_path
 
 if TYPE_CHECKING:
@@ -26,9 +26,8 @@ if TYPE_CHECKING:
     from local.functions_host.cors import CorsPolicy
     from local.functions_host.http_message import Receive, Request, Send
     from local.functions_host.indexing import IndexedFunction
-    from local.functions_host.invocation import Invoker
     from local.functions_host.keys import HostKeys
-    from local.functions_host.outputs import OutputSender
+    from local.functions_host.running import FunctionRunner
 
 _log = logging.getLogger("host.http")
 
@@ -58,16 +57,14 @@ class HttpApp:
         self,
         routes: Sequence[Route],
         *,
-        invoker: Invoker,
-        outputs: OutputSender,
+        runner: FunctionRunner,
         admin: AdminApi,
         cors: CorsPolicy,
         keys: HostKeys | None,
     ) -> None:
         # An empty route matches nothing on the platform: `{ignored:maxlength(0)?}` is the way to serve "/".
         self._routes = [route for route in routes if route.template.text]
-        self._invoker = invoker
-        self._outputs = outputs
+        self._runner = runner
         self._admin = admin
         self._cors = cors
         self._keys = keys
@@ -77,10 +74,10 @@ class HttpApp:
             return
         try:
             request = await read_request(scope, receive)
-        except BodyTooLarge:
+        except BodyTooLargeError:
             await Response(status=413, headers=(("connection", "close"),)).send(send)
             return
-        except ClientGone:
+        except ClientGoneError:
             return
         response = self._cors.preflight(request)
         if response is None:
@@ -105,35 +102,23 @@ class HttpApp:
         name = route.function.name
         if self._keys is not None and not self._keys.allow(route.trigger.auth_level, name, _key_of(request)):
             return Response(status=401)
-        outcome = await self._invoker.invoke(
+        outcome = await self._runner.run(
             route.function,
             request.datum(values),
+            occasion=f"{request.method} {request.raw_path}",
             trace_parent=request.headers.get("traceparent", ""),
             trace_state=request.headers.get("tracestate", ""),
         )
+        if isinstance(outcome, Failed):
+            return _SERVER_ERROR
         try:
-            match outcome:
-                case Completed():
-                    # Outputs first: a response tells that they are in their queues.
-                    await self._outputs.send(route.function, outcome.outputs)
-                    response = response_of(_http_output(route.function, outcome.outputs))
-                case Failed(error=error):
-                    _log.error("%s failed", name, exc_info=error)
-                    return _SERVER_ERROR
-        except Exception:
-            _log.exception("%s: its outputs could not be sent", name)
+            response = response_of(_http_output(route.function, outcome.outputs))
+        except (ValueError, TypeError):
+            _log.exception("%s: what it returned is no HTTP response", name)
             return _SERVER_ERROR
         level = logging.DEBUG if request.method in {"GET", "HEAD"} else logging.INFO
-        if _log.isEnabledFor(level):
-            _log.log(
-                level,
-                "%s %s %d in %.1f ms (%s)",
-                request.method,
-                request.raw_path,
-                response.status,
-                outcome.seconds * 1000,
-                name,
-            )
+        milliseconds = outcome.seconds * 1000
+        _log.log(level, "%s %s %d in %.1f ms", request.method, request.raw_path, response.status, milliseconds)
         return response
 
 

@@ -21,11 +21,11 @@ _OWNED_BY_SERVER = frozenset({"content-length", "transfer-encoding", "connection
 _REINTERPRETED = frozenset({"body", "status", "statuscode", "headers", "israw"})
 
 
-class BodyTooLarge(Exception):
+class BodyTooLargeError(Exception):
     """The request announces more than the platform takes."""
 
 
-class ClientGone(Exception):
+class ClientGoneError(Exception):
     """The connection was closed before the request was complete."""
 
 
@@ -100,7 +100,7 @@ def json_response(content: object, status: int = 200) -> Response:
 
 
 async def read_request(scope: MutableMapping[str, Any], receive: Receive) -> Request:
-    """Raises BodyTooLarge before reading such a body, and ClientGone."""
+    """Raises BodyTooLargeError before reading such a body, and ClientGoneError."""
     headers: dict[str, str] = {}
     for raw_name, raw_value in scope["headers"]:
         name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
@@ -118,7 +118,7 @@ async def read_request(scope: MutableMapping[str, Any], receive: Receive) -> Req
 
 async def _read_body(length: int, receive: Receive) -> bytes:
     if length > MAX_BODY_BYTES:
-        raise BodyTooLarge
+        raise BodyTooLargeError
     if not length:
         return b""
     chunks: list[bytes] = []
@@ -126,7 +126,7 @@ async def _read_body(length: int, receive: Receive) -> bytes:
     while more:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise ClientGone
+            raise ClientGoneError
         chunks.append(message.get("body", b""))
         more = message.get("more_body", False)
     return b"".join(chunks)

@@ -20,7 +20,7 @@ from local.functions_host.bindings import (
     QueueTrigger,
     TimerTrigger,
     Trigger,
-    UnsupportedBinding,
+    UnsupportedBindingError,
     read_binding,
 )
 from local.functions_host.signature import FunctionLoadError, Signature, read_signature
@@ -47,8 +47,7 @@ class IndexedFunction:
 def load_app(app_root: Path, *, script: str = "function_app.py") -> list[IndexedFunction]:
     """Import the app's script and index its one FunctionApp, ordered by function name.
 
-    Whatever the import raises is raised; ValueError, FunctionLoadError and UnsupportedBinding tell what does not fit.
-    Puts ``app_root`` first on ``sys.path``.
+    Whatever the import raises is raised; ValueError and FunctionLoadError tell what does not fit. Puts ``app_root`` first on ``sys.path``.
     """
     root = str(app_root)
     if root not in sys.path:
@@ -70,7 +69,7 @@ def index_function(function: Any) -> IndexedFunction:
     for binding in declared:
         try:
             read = read_binding(binding)
-        except UnsupportedBinding as error:
+        except UnsupportedBindingError as error:
             raise FunctionLoadError(name, str(error)) from error
         match read:
             case HttpTrigger() | TimerTrigger() | QueueTrigger():

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from local.errors import LocalError
+
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-class StartupError(Exception):
+class StartupError(LocalError):
     """The host can't start; the message is one line and says what to do."""
 
 

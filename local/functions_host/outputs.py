@@ -35,8 +35,8 @@ class OutputSender:
     async def send(self, function: IndexedFunction, outputs: Mapping[str, Datum]) -> None:
         """Send the queue messages among ``outputs``, in order; a missing queue is made.
 
-        Raises SettingMissing, or whatever storage has to say: the invocation has then failed, and some of its messages
-        may have been sent.
+        Raises SettingMissingError, or whatever storage has to say: the invocation has then failed, and some of its
+        messages may have been sent.
         """
         for output in function.outputs:
             if isinstance(output, QueueOutput) and output.parameter in outputs:

@@ -17,7 +17,7 @@ POISON_SUFFIX = "-poison"
 _LONGEST_QUEUE_NAME = 63
 
 
-class UndecodableMessage(Exception):
+class UndecodableMessageError(Exception):
     """The content is not what the queue's encoding promises."""
 
 
@@ -33,13 +33,13 @@ def encode_content(content: bytes, *, base64_encoded: bool) -> str:
 
 
 def message_datum(content: str, *, base64_encoded: bool) -> Datum:
-    """A string datum where the content is text, else bytes. Raises UndecodableMessage."""
+    """A string datum where the content is text, else bytes. Raises UndecodableMessageError."""
     if not base64_encoded:
         return Datum(content, "string")
     try:
         decoded = base64.b64decode(content, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise UndecodableMessage(str(error)) from error
+        raise UndecodableMessageError(str(error)) from error
     try:
         return Datum(decoded.decode(), "string")
     except UnicodeDecodeError:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from azure.core.exceptions import ResourceNotFoundError
 
-from local.functions_host.invocation import Completed, Failed
+from local.functions_host.invocation import Completed
 from local.functions_host.outputs import send_making_queue
 from local.functions_host.queue_message import (
-    UndecodableMessage,
+    UndecodableMessageError,
     message_datum,
     message_metadata,
     poison_queue_of,
@@ -28,8 +28,7 @@ if TYPE_CHECKING:
 
     from local.functions_host.host_json import QueueOptions
     from local.functions_host.indexing import IndexedFunction
-    from local.functions_host.invocation import Invoker
-    from local.functions_host.outputs import OutputSender
+    from local.functions_host.running import FunctionRunner
 
 _log = logging.getLogger("host.queues")
 
@@ -45,8 +44,7 @@ class QueueListener:
     queue_name: str
     service: QueueServiceClient
     options: QueueOptions
-    invoker: Invoker
-    outputs: OutputSender
+    runner: FunctionRunner
     invisible_seconds: float = INVISIBLE_SECONDS
     """How long a message is hidden while it is processed; renewed at half-life."""
     _in_process: set[asyncio.Task[None]] = field(default_factory=set)
@@ -138,7 +136,7 @@ class QueueListener:
         renewing = asyncio.create_task(self._renew(queue, message))
         try:
             succeeded = await self._invoke(message)
-        except UndecodableMessage as error:
+        except UndecodableMessageError as error:
             _log.error("%s: message %s is not base64 (%s)", self.queue_name, message.id, error)
             await self._give_up(queue, message)
         except asyncio.CancelledError:
@@ -159,29 +157,16 @@ class QueueListener:
         return poison_queue_of(self.queue_name)
 
     async def _invoke(self, message: QueueMessage) -> bool:
-        """Whether the function succeeded. Raises UndecodableMessage."""
-        name = self.function.name
+        """Whether the function succeeded. Raises UndecodableMessageError."""
         if (message.dequeue_count or 0) > self.options.max_dequeue_count and self._poison_name:
             return False  # Its last worker died with it: once more is too often.
-        outcome = await self.invoker.invoke(
+        outcome = await self.runner.run(
             self.function,
             message_datum(message.content, base64_encoded=self.options.base64),
             metadata=message_metadata(message),
+            occasion=f"message {message.id}, attempt {message.dequeue_count}",
         )
-        match outcome:
-            case Failed(error=error):
-                _log.error(
-                    "%s failed on message %s (attempt %s)", name, message.id, message.dequeue_count, exc_info=error
-                )
-                return False
-            case Completed():
-                try:
-                    await self.outputs.send(self.function, outcome.outputs)
-                except Exception:
-                    _log.exception("%s: its outputs could not be sent", name)
-                    return False
-                _log.debug("%s took message %s in %.1f ms", name, message.id, outcome.seconds * 1000)
-                return True
+        return isinstance(outcome, Completed)
 
     async def _renew(self, queue: QueueClient, message: QueueMessage) -> None:
         while True:
@@ -219,4 +204,4 @@ class QueueListener:
             return
         _log.warning("message %s of %s was moved to %s", message.id, self.queue_name, self._poison_name)
         await self._delete(queue, message)
-        self.outputs.sent_to(self._poison_name)
+        self.runner.outputs.sent_to(self._poison_name)

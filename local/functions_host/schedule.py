@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Protocol
 
-from croniter import CroniterError, croniter
+from croniter import CroniterError, croniter  # type: ignore[import-untyped]  # it ships no types
 
 from local.functions_host.host_json import parse_time_span
 
@@ -37,7 +37,7 @@ class Interval:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cron:
-    """Six fields: second, minute, hour, day, month, day of week (0 or SUN is Sunday). Day and weekday must both match."""
+    """Second, minute, hour, day, month, day of week (0 or SUN is Sunday). Day and weekday must both match."""
 
     expression: str
 

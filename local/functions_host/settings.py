@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+_PORTS = 65536
 _PLACEHOLDER = re.compile(r"%([^%]+)%")
 
 DEVELOPMENT_STORAGE = (
@@ -25,7 +26,7 @@ DEVELOPMENT_STORAGE = (
 """What ``UseDevelopmentStorage=true`` stands for: the emulators' published account, no secret."""
 
 
-class SettingMissing(LookupError):
+class SettingMissingError(LookupError):
     """A function names a setting that does not exist."""
 
 
@@ -72,7 +73,7 @@ def read_local_settings(path: Path) -> LocalSettings:
         if not isinstance(value, str | int | float | bool):
             raise StartupError(f"{path}: the setting {name} must be text, not {type(value).__name__}")
     port = host.get("LocalHttpPort")
-    if port is not None and not (isinstance(port, int) and 0 <= port <= 65535):
+    if port is not None and not (isinstance(port, int) and 0 <= port < _PORTS):
         raise StartupError(f"{path}: Host.LocalHttpPort must be a port number, not {port!r}")
     return LocalSettings(
         values={name: _text(value) for name, value in values.items()},
@@ -105,12 +106,12 @@ class AppSettings:
         }
 
     def resolve(self, text: str) -> str:
-        """``text`` with each ``%NAME%`` replaced by that setting. Raises SettingMissing."""
+        """``text`` with each ``%NAME%`` replaced by that setting. Raises SettingMissingError."""
 
         def value(found: re.Match[str]) -> str:
             setting = self.get(found[1])
             if setting is None:
-                raise SettingMissing(f"the setting {found[1]} (in {text!r}) does not exist")
+                raise SettingMissingError(f"the setting {found[1]} (in {text!r}) does not exist")
             return setting
 
         return _PLACEHOLDER.sub(value, text)
@@ -121,11 +122,11 @@ class AppSettings:
         )
 
     def storage_connection(self, name: str) -> str:
-        """The connection string that a binding calls ``name`` ("" is the host's own). Raises SettingMissing."""
+        """The connection string that a binding calls ``name`` ("" is the host's own). Raises SettingMissingError."""
         wanted = self.resolve(name) or "AzureWebJobsStorage"
         found = self.get(f"AzureWebJobs{wanted}") or self.get(wanted)
         if not found:
-            raise SettingMissing(f"the storage connection string {wanted} is not set")
+            raise SettingMissingError(f"the storage connection string {wanted} is not set")
         return DEVELOPMENT_STORAGE if "usedevelopmentstorage=true" in found.replace(" ", "").lower() else found
 
 

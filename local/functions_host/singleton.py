@@ -88,7 +88,7 @@ class Singleton:
             await lease.acquire(lease_duration=LEASE_SECONDS)
         except ResourceNotFoundError:
             await make_blob(self._blob, self._service)
-            return None
+            return await self._try_to_acquire()
         except HttpResponseError as error:
             if error.status_code == _CONFLICT:
                 return None  # Another worker holds it.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceExistsError, ResourceNotFoundError
@@ -46,10 +47,8 @@ async def make_blob(blob: BlobClient, service: BlobServiceClient) -> None:
     try:
         await _upload_empty(blob)
     except ResourceNotFoundError:
-        try:
+        with suppress(ResourceExistsError):  # Another worker was faster.
             await service.create_container(blob.container_name)
-        except ResourceExistsError:
-            pass  # Another worker was faster.
         await _upload_empty(blob)
 
 

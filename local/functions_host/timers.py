@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
-from local.functions_host.invocation import Completed, Failed
 from local.functions_host.schedule import Schedule, is_monitored
 from local.functions_host.timer_request import ScheduleStatus, timer_datum
 from local.functions_host.waiting import happens_within
@@ -18,10 +16,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from local.functions_host.indexing import IndexedFunction
-    from local.functions_host.invocation import Invoker
-    from local.functions_host.outputs import OutputSender
-
-_log = logging.getLogger("host.timers")
+    from local.functions_host.running import FunctionRunner
 
 _LONGEST_SLEEP_SECONDS = 30.0
 """A suspended machine or a clock that was set is noticed after this long."""
@@ -55,8 +50,7 @@ class Timer:
     right: Right
     monitor: Monitor | None
     """None: not wanted. Below one minute it is not used either, as on the platform."""
-    invoker: Invoker
-    outputs: OutputSender
+    runner: FunctionRunner
     clock: Callable[[], datetime] = system_clock
 
     async def run(self, stopping: asyncio.Event) -> None:
@@ -80,7 +74,7 @@ class Timer:
         while not await self._reached(following, over):
             # Never before its time: the same occurrence would come again.
             started = max(self.clock(), following)
-            await self._fire(status, past_due=past_due)
+            await self.runner.run(self.function, timer_datum(status, past_due=past_due), occasion="timer")
             # From the start of the run: what an overrun missed is caught up once, at once, and never more.
             following, past_due = self.schedule.next_after(started), False
             if monitor:
@@ -95,17 +89,3 @@ class Timer:
                 return False
             await happens_within(over, min(remaining, _LONGEST_SLEEP_SECONDS))
         return True
-
-    async def _fire(self, status: ScheduleStatus | None, *, past_due: bool) -> None:
-        name = self.function.name
-        outcome = await self.invoker.invoke(self.function, timer_datum(status, past_due=past_due))
-        match outcome:
-            case Failed(error=error):
-                _log.error("%s failed after %.1f ms", name, outcome.seconds * 1000, exc_info=error)
-            case Completed():
-                try:
-                    await self.outputs.send(self.function, outcome.outputs)
-                except Exception:
-                    _log.exception("%s: its outputs could not be sent", name)
-                else:
-                    _log.debug("%s ran for %.1f ms", name, outcome.seconds * 1000)

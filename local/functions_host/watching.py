@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 _INTERVAL_SECONDS = 0.5
 _SKIPPED = frozenset({"__pycache__", "node_modules", "tests", "build", "dist"})
@@ -33,17 +33,17 @@ class SourceWatch:
         self._seen, self._looked = stamps, self._clock()
         return changed
 
-    def _stamps(self) -> dict[str, int]:
+    def _stamps(self) -> dict[Path, int]:
         stamps = {}
         for path in self._paths():
             try:
-                stamps[path] = os.stat(path).st_mtime_ns
+                stamps[path] = path.stat().st_mtime_ns
             except OSError:
                 continue  # Gone in between: the next look tells.
         return stamps
 
-    def _paths(self) -> Iterator[str]:
-        yield from map(str, self._others)
+    def _paths(self) -> Iterator[Path]:
+        yield from self._others
         for folder, folders, files in os.walk(self._app_root):
             folders[:] = [name for name in folders if name not in _SKIPPED and not name.startswith(".")]
-            yield from (os.path.join(folder, name) for name in files if name.endswith(".py"))
+            yield from (Path(folder, name) for name in files if name.endswith(".py"))

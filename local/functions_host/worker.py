@@ -9,7 +9,7 @@ import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
@@ -24,7 +24,7 @@ from local.functions_host.waiting import happens_within
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from local.functions_host.composition import Host
     from local.functions_host.options import HostOptions
@@ -66,8 +66,8 @@ def run_worker(
 ) -> int:
     """Serve until SIGTERM, SIGINT, or the end of ``lifeline``. Returns the exit code.
 
-    ``number`` tells workers of one host apart (0: the only one). Changes this process: environment, working folder, logging,
-    signal handlers. Raises StartupError.
+    ``number`` tells workers of one host apart (0: the only one). Changes this process: environment, working
+    folder, logging, signal handlers. Raises StartupError.
     """
     port = listening.getsockname()[1]
     local_settings = read_local_settings(options.settings_path)
@@ -164,15 +164,12 @@ class _Serving:
 
     async def _end(self, tasks: list[asyncio.Task[None]]) -> None:
         """Wait for what runs, no longer than the grace; a second signal ends the grace."""
-        ending = asyncio.gather(*tasks, return_exceptions=True)
+        ending = asyncio.create_task(_all(tasks))
         expiring = asyncio.create_task(happens_within(self._at_once, self._options.grace_seconds))
-        await asyncio.wait({ending, expiring}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([ending, expiring], return_when=asyncio.FIRST_COMPLETED)
         if not ending.done():
             _log.warning("Some functions did not end in time: they are cancelled")
-        await _cancel(tasks)
-        await _cancel([expiring])
-        with suppress(asyncio.CancelledError):
-            await ending
+        await _cancel([*tasks, ending, expiring])
 
     async def _stop_with(self, lifeline: socket.socket) -> None:
         """The supervisor is gone: nobody waits for this worker, and another host may need the port."""
@@ -186,7 +183,7 @@ class _Serving:
         while not self._stopping.is_set():
             try:
                 await part.run(self._stopping)
-            except Exception:
+            except Exception:  # noqa: BLE001  one broken part must not take the others along
                 _log.exception("%s broke and is started again", part.function.name)
                 await happens_within(self._stopping, _REVIVAL_SECONDS)
 
@@ -196,7 +193,11 @@ class _Serving:
             await asyncio.sleep(_ROTATION_SECONDS)
 
 
-async def _cancel(tasks: list[asyncio.Task[None]] | list[asyncio.Task[bool]]) -> None:
+async def _all(tasks: Sequence[asyncio.Task[None]]) -> None:
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _cancel(tasks: Sequence[asyncio.Task[Any]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
