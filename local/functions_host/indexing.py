@@ -47,7 +47,8 @@ class IndexedFunction:
 def load_app(app_root: Path, *, script: str = "function_app.py") -> list[IndexedFunction]:
     """Import the app's script and index its one FunctionApp, ordered by function name.
 
-    Whatever the import raises is raised; ValueError and FunctionLoadError tell what does not fit. Puts ``app_root`` first on ``sys.path``.
+    Whatever the import raises is raised; ValueError and FunctionLoadError tell what does not fit.
+    Puts ``app_root`` first on ``sys.path``.
     """
     root = str(app_root)
     if root not in sys.path:

@@ -16,7 +16,7 @@ from local import azurite
 from local.azurite import StoragePorts
 from local.errors import LocalError
 from local.event_hubs.config import DEFAULT_HUB, DEFAULT_KEY, DEFAULT_PARTITIONS, DEFAULT_POLICY
-from local.functions_host.core_tools import CoreToolsMissing
+from local.functions_host.core_tools import CoreToolsMissingError
 from local.functions_host.keys import KEYS_FILE
 from local.functions_host.settings import read_local_settings
 from local.node import ensure_node
@@ -199,7 +199,7 @@ def _host(options: StackOptions, settings: LocalSettings, environment: Mapping[s
 def _uses_core_tools(kind: HostKind) -> bool:
     found = shutil.which("func") is not None
     if kind is HostKind.FUNC and not found:
-        raise CoreToolsMissing
+        raise CoreToolsMissingError
     return found and kind is not HostKind.BUILTIN
 
 
