@@ -52,7 +52,7 @@ class Control:
 
 
 class ControlStore(Protocol):
-    """The stream's own rows. Every method raises ``StorageUnavailableError``, within 4 seconds, when storage is away."""
+    """The stream's own rows. Raises ``StorageUnavailableError``, within 4 seconds, when storage is away."""
 
     async def read(self) -> Control:
         """Session, configuration and breaker: one range of keys, one round trip."""

@@ -13,6 +13,8 @@ from typing import Final
 WINDOW_MS: Final = 1_000
 HORIZON_US: Final = 2_000_000
 """How far ahead windows are planned: two of them, so that one can be committed while the next is being sent."""
+LARGEST_CHUNK: Final = 5_000
+"""More events at a time would keep the event loop busy for too long."""
 _MS: Final = 1_000
 
 
@@ -61,6 +63,8 @@ class Directive:
     """How late a burst may be planned; later ones are skipped and counted."""
     skip_before_us: int = 0
     """What was due earlier is skipped and counted, however late: set after the breaker was open for too long."""
+    chunk: int = LARGEST_CHUNK
+    """The most events generated at a time."""
     event_types: tuple[str, ...] | None = None
     disruptions: tuple[str, ...] = ()
     """The disruptions in force, each as recorded (JSON)."""
@@ -77,6 +81,8 @@ class WindowPlan:
     pace: Pace
     skipped: int = 0
     """Bursts given up between the previous window's last burst and this window's first one."""
+    chunk: int = LARGEST_CHUNK
+    """The most events generated at a time: a larger burst is made, and sent, in parts."""
     event_types: tuple[str, ...] | None = None
     disruptions: tuple[str, ...] = ()
 
@@ -97,15 +103,21 @@ def plan_next(frontier: Frontier, directive: Directive, now_us: int) -> WindowPl
         skipped = min(skipped, remaining)
         remaining -= skipped
     first = frontier.burst + skipped
-    if pace.scheduled_us(first) >= now_us + HORIZON_US:
-        return None
     bursts = max(1, WINDOW_MS // pace.interval_ms)
+    if remaining is not None:
+        bursts = min(bursts, remaining)
+    if pace.scheduled_us(first) >= now_us + HORIZON_US:
+        # With long intervals the next burst may be far off, or after the end: what was skipped is recorded now.
+        bursts = 0
+    if not bursts and not skipped:
+        return None
     return WindowPlan(
         window=frontier.window,
         first_burst=first,
-        bursts=bursts if remaining is None else min(bursts, remaining),
+        bursts=bursts,
         pace=pace,
         skipped=skipped,
+        chunk=directive.chunk,
         event_types=directive.event_types,
         disruptions=directive.disruptions,
     )

@@ -11,6 +11,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
+from shared import telemetry
 from streaming.core import breaker as machine
 from streaming.core.breaker import BreakerSettings, BreakerState, BreakerStatus, Denied, Permit
 from streaming.ports import ConflictError, ControlStore, StorageUnavailableError, Versioned
@@ -127,7 +128,7 @@ class CircuitBreaker:
                 await self._write(change)
             except StorageUnavailableError:
                 self._adopt(change(self._state))
-                logger.warning("breaker_on_own_evidence", extra={"breaker": self._state.status.value})
+                telemetry.warning(logger, "breaker_on_own_evidence", breaker=self._state.status.value)
 
     async def _write(self, change: Callable[[BreakerState], BreakerState]) -> None:
         while (changed := change(self._state)) != self._state:
@@ -145,8 +146,11 @@ class CircuitBreaker:
 
     def _adopt(self, state: BreakerState) -> None:
         if state.status is not self._state.status:
-            logger.warning(
+            telemetry.warning(
+                logger,
                 "breaker_transition",
-                extra={"from_state": self._state.status.value, "to_state": state.status.value, "trips": state.trips},
+                from_state=self._state.status.value,
+                to_state=state.status.value,
+                trips=state.trips,
             )
         self._state = state

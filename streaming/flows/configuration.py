@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from shared import telemetry
 from streaming.core.config import RealtimeConfig, effective, from_environment
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ class Configuration:
         """``environment`` maps keys of the configuration, such as ``burst``, to texts."""
         self._environment, self.wrong = from_environment(environment)
         """``wrong``: the keys that the environment sets to something impossible, with the reason."""
+        self._reported = ""
 
     def of(self, control: Control) -> RealtimeConfig:
         """What is in force. Never fails: what contradicts itself is left out, and said so in the log."""
@@ -32,7 +34,9 @@ class Configuration:
             try:
                 return effective(environment, kept)
             except ValidationError as error:
-                logger.warning("configuration_contradicts_itself", extra={"detail": str(error)})
+                if str(error) != self._reported:  # Once, not with every window's read.
+                    self._reported = str(error)
+                    telemetry.warning(logger, "configuration_contradicts_itself", detail=self._reported)
         return RealtimeConfig()
 
     def updated(self, control: Control, update: Mapping[str, object]) -> RealtimeConfig:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
+from shared import telemetry
 from shared.clock import MICROSECONDS, to_iso
 from streaming.core.session import Mode, Session, Wanted
 from streaming.ports import ConflictError
@@ -106,7 +107,7 @@ class ControlFlow:
             await self._control.save_session(session, version=control.session.version if control.session else None)
         except ConflictError:
             return Refusal.ALREADY_ACTIVE
-        logger.info("session_started", extra={"session_id": session.session_id, "mode": session.mode.value})
+        telemetry.info(logger, "session_started", session_id=session.session_id, mode=session.mode.value)
         return session
 
     async def stop(self) -> Stopped | Refusal:
@@ -172,7 +173,7 @@ class ControlFlow:
                     await self._control.save_session(changed, version=control.session.version)
             except ConflictError:
                 continue
-            logger.info("configuration_changed", extra={"keys": sorted(update)})
+            telemetry.info(logger, "configuration_changed", keys=sorted(update))
             return in_force
         return Refusal.BUSY
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final
 from shared.clock import MICROSECONDS, to_iso
 from streaming.core.breaker import BreakerStatus
 from streaming.core.session import STALE_AFTER_US, Status
-
 from streaming.flows.observe import LONG_INTERVAL_MS
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shared.clock import MICROSECONDS
-from streaming.core.plan import Directive
+from streaming.core.plan import LARGEST_CHUNK, Directive
 from streaming.core.session import Wanted
 from streaming.flows.deliver import DeliveryPolicy
 
@@ -82,5 +82,7 @@ class Intent:
             max_catch_up_us=bound_us,
             # An outage beyond the bound isn't caught up at all: the hub has just come back.
             skip_before_us=breaker.closed_at_us if breaker.outage_us > bound_us else 0,
+            # Half, so that one part can be made while another is being sent.
+            chunk=min(LARGEST_CHUNK, self.config.max_buffer_size // 2),
             event_types=session.event_types,
         )

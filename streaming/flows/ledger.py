@@ -7,6 +7,7 @@ from collections import deque
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from shared import telemetry
 from streaming.core import plan as planning
 from streaming.core.cursor import HEARTBEAT_US, LEASE_US, PLANNED_WINDOWS, Progress
 from streaming.core.history import Hour, add_second
@@ -120,7 +121,7 @@ class Ledger:
                 now_us = self._clock.now_us()
                 if now_us >= self._give_up_us:
                     raise
-                logger.warning("storage_unavailable", extra={"detail": str(error)})
+                telemetry.warning(logger, "storage_unavailable", detail=str(error))
                 await self._clock.sleep_until(now_us + STORAGE_RETRY_US)
 
     async def _write(
@@ -207,7 +208,10 @@ def _fill(hour: Hour, slots: Mapping[int, Slot]) -> tuple[Hour, Hour | None]:
 
 def _log_discarded(letters: Sequence[DeadLetter]) -> None:
     for letter in letters:
-        logger.error(
+        telemetry.error(
+            logger,
             "dead_letter_discarded",
-            extra={"category": letter.category.value, "events": len(letter.events), "detail": letter.detail},
+            category=letter.category.value,
+            events=len(letter.events),
+            detail=letter.detail,
         )

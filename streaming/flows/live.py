@@ -13,6 +13,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from shared import telemetry
 from streaming.core.cursor import LEASE_US, Cursor
 from streaming.core.session import Mode, Session
 from streaming.flows.ledger import HeldShard
@@ -77,9 +78,9 @@ class LiveFlow:
             if await ShardRun(self._ports, held, control, until_us).run():
                 self._held = held
         except ShardLostError:
-            logger.warning("shard_lost")
+            telemetry.warning(logger, "shard_lost")
         except StorageUnavailableError as error:
-            logger.warning("storage_unavailable", extra={"detail": str(error)})
+            telemetry.warning(logger, "storage_unavailable", detail=str(error))
 
     async def _hold(self, control: Control) -> HeldShard | None:
         """The shard of the active live session, claimed if need be; None when there is nothing to run or to claim."""
@@ -100,7 +101,7 @@ class LiveFlow:
             if stored is None:
                 cursor = _first_cursor(session, owner=ports.instance, now_us=now_us, operation_id=ports.new_id())
                 version = await ports.shards.create(cursor)
-                logger.info("shard_created", extra={"session_id": session.session_id})
+                telemetry.info(logger, "shard_created", session_id=session.session_id)
                 return HeldShard(
                     session=session, cursor=Versioned(value=cursor, version=version), checkpoint=None, recent=()
                 )
@@ -108,7 +109,7 @@ class LiveFlow:
             return None  # Another instance was quicker; its lease will be seen next time.
         if stored.cursor.value.leased_by_other(ports.instance, now_us):
             return None
-        logger.info("shard_claimed", extra={"session_id": session.session_id, "from": stored.cursor.value.owner})
+        telemetry.info(logger, "shard_claimed", session_id=session.session_id, from_owner=stored.cursor.value.owner)
         return HeldShard(session=session, cursor=stored.cursor, checkpoint=stored.checkpoint, recent=stored.recent)
 
 

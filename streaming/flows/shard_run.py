@@ -8,6 +8,7 @@ import logging
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
+from shared import telemetry
 from streaming.core import plan as planning
 from streaming.core.cursor import Progress
 from streaming.core.plan import WindowPlan, share
@@ -22,7 +23,6 @@ from streaming.retail.live import BurstRequest
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from streaming.core.event import Event
     from streaming.flows.ledger import HeldShard
     from streaming.flows.live import LivePorts
     from streaming.ports import Control
@@ -106,12 +106,11 @@ class ShardRun:
             run = WindowRun(plan, self._ledger.cursor, progress)
             self._runs.append(run)
             for number in plan.numbers:
-                events = held.generator.burst(self._request(plan, number))
-                await self._ports.clock.sleep_until(plan.pace.scheduled_us(number))
-                for chunk in _chunks(events, self._intent.config.max_buffer_size):
-                    await lanes.submit(run, number, chunk)
-                # The lanes' turn: a burst leaves before the next one is generated.
-                await asyncio.sleep(0)
+                for request in self._requests(plan, number):
+                    events = held.generator.burst(request)
+                    await self._ports.clock.sleep_until(request.scheduled_at_us)
+                    await lanes.submit(run, number, events)
+                    await asyncio.sleep(0)  # The lanes' turn: these events leave before the next ones are generated.
             run.checkpoint = held.generator.snapshot()
             run.complete = True
             self._something_settled.set()
@@ -127,15 +126,19 @@ class ShardRun:
             await self._more_planned.wait()
         return None
 
-    def _request(self, plan: WindowPlan, number: int) -> BurstRequest:
+    def _requests(self, plan: WindowPlan, number: int) -> Iterable[BurstRequest]:
+        """What to ask of the world for one burst: all of it, or part after part when it is large."""
         cursor = self._ledger.cursor
-        return BurstRequest(
-            number=number,
-            scheduled_at_us=plan.pace.scheduled_us(number),
-            size=share(plan.pace.burst, cursor.shard, cursor.shards),
-            rate_per_second=plan.pace.events_per_second,
-            event_types=None if plan.event_types is None else frozenset(plan.event_types),
-        )
+        owed = share(plan.pace.burst, cursor.shard, cursor.shards)
+        for first in range(0, owed, plan.chunk):
+            yield BurstRequest(
+                number=number,
+                scheduled_at_us=plan.pace.scheduled_us(number),
+                size=min(plan.chunk, owed - first),
+                rate_per_second=plan.pace.events_per_second,
+                event_types=None if plan.event_types is None else frozenset(plan.event_types),
+                first_index=first,
+            )
 
     async def _commit(self, lanes: Lanes) -> bool:
         """Commit each window as it settles, and in between what can't wait; ends when the run is over."""
@@ -198,7 +201,7 @@ class ShardRun:
         ended = session.ended(self._ports.clock.now_us(), reason=reason)
         with contextlib.suppress(ConflictError):
             await self._ports.control.save_session(ended, version=stored.version)
-            logger.info("session_ended", extra={"session_id": session.session_id, "reason": reason})
+            telemetry.info(logger, "session_ended", session_id=session.session_id, reason=reason)
 
     async def _lanes_known(self) -> bool:
         """Fix the session's lanes, asking the hub if need be; False when it can't be asked yet."""
@@ -208,7 +211,7 @@ class ShardRun:
         if isinstance(lanes, int):
             self._ledger.fix_lanes(lanes)
             return True
-        logger.warning("hub_unreachable", extra={"category": lanes.category.value, "detail": lanes.detail})
+        telemetry.warning(logger, "hub_unreachable", category=lanes.category.value, detail=lanes.detail)
         if self._intent.stopping:
             await self._end_session()
         else:
@@ -234,12 +237,6 @@ class ShardRun:
             on_sent=self._ledger.remember,
             on_progress=self._something_settled.set,
         )
-
-
-def _chunks(events: Sequence[Event], size: int) -> Iterable[Sequence[Event]]:
-    if len(events) <= size:
-        return (events,)
-    return (events[start : start + size] for start in range(0, len(events), size))
 
 
 async def _result_of(committer: asyncio.Task[bool], helpers: Sequence[asyncio.Task[Any]]) -> bool:

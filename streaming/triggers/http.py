@@ -68,7 +68,7 @@ def answers(
             detail = f"Storage can't be reached: {redact(str(error))} Try again shortly."
             return _problem(Problem(status=503, detail=detail, retry_after_seconds=STORAGE_RETRY_AFTER_SECONDS))
         except Exception:
-            logger.exception("request_failed", extra={"method": req.method})
+            logger.exception("request_failed")
             return _problem(Problem(status=500, detail="Something unforeseen went wrong; the log has the details."))
 
     return answering

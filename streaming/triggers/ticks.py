@@ -6,6 +6,7 @@ import logging
 
 import azure.functions as func
 
+from shared import telemetry
 from shared.clock import MICROSECONDS
 from streaming import wiring
 
@@ -25,6 +26,6 @@ async def stream_tick(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the p
         app = wiring.application()
         flow = app.live()
     except wiring.SettingsError as error:
-        logger.error("settings_missing", extra={"detail": str(error)})  # noqa: TRY400 - no stack trace for a setting
+        telemetry.error(logger, "settings_missing", detail=str(error))
         return
     await flow.run(until_us=app.clock.now_us() + RUN_SECONDS * MICROSECONDS)
