@@ -81,7 +81,7 @@ class Cursor:
             "plans": [asdict(plan) for plan in self.plans],
             "progress": asdict(self.progress),
             "tally": self.tally.to_json(),
-            "seconds": {str(second): slot for second, slot in self.seconds.items()},
+            "seconds": _slots_to_json(self.seconds),
             "hour": hour_to_json(self.hour),
             "fault": self.fault,
         }
@@ -97,19 +97,27 @@ class Cursor:
                     generated=document["progress"]["generated"], settled=tuple(document["progress"]["settled"])
                 ),
                 "tally": Tally.from_json(document["tally"]),
-                "seconds": {int(second): Slot(*slot) for second, slot in document["seconds"].items()},
+                "seconds": _slots_from_json(document["seconds"]),
                 "hour": hour_from_json(document["hour"]),
             }
         )
 
 
 def hour_to_json(hour: Hour) -> dict[str, Any]:
-    return {"hour": hour.hour, "minutes": {str(minute): slot for minute, slot in hour.minutes.items()}}
+    return {"hour": hour.hour, "minutes": _slots_to_json(hour.minutes)}
 
 
 def hour_from_json(document: Mapping[str, Any]) -> Hour:
-    minutes = {int(minute): Slot(*slot) for minute, slot in document["minutes"].items()}
-    return Hour(hour=document["hour"], minutes=minutes)
+    return Hour(hour=document["hour"], minutes=_slots_from_json(document["minutes"]))
+
+
+def _slots_to_json(slots: Mapping[int, Slot]) -> dict[str, list[int]]:
+    # Encoders differ in what they make of integer keys and named tuples: some refuse them.
+    return {str(instant): list(slot) for instant, slot in slots.items()}
+
+
+def _slots_from_json(document: Mapping[str, Any]) -> dict[int, Slot]:
+    return {int(instant): Slot(*slot) for instant, slot in document.items()}
 
 
 def _pace(document: Mapping[str, Any] | None) -> Pace | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
@@ -54,7 +54,9 @@ class Tally:
         return total
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        # Not asdict: it rebuilds a Counter from its pairs, and so counts the pairs.
+        document = {count.name: getattr(self, count.name) for count in fields(self)}
+        return document | {"by_type": dict(self.by_type), "by_error": dict(self.by_error)}
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Self:
