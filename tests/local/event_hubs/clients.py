@@ -1,0 +1,108 @@
+"""The real SDK's clients, set so that a test fails soon instead of retrying for minutes."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from azure.eventhub import EventData, EventHubProducerClient
+from azure.eventhub import aio as sdk
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from local.event_hubs import EventHubsBroker
+
+PATIENCE_SECONDS = 30
+HUB = "retail-events"
+DEFAULT_GROUP = "$Default"
+
+
+def producer(broker: EventHubsBroker, connection_string: str | None = None, **options: Any) -> sdk.EventHubProducerClient:
+    """An asynchronous producer that does not retry."""
+    return sdk.EventHubProducerClient.from_connection_string(
+        connection_string or broker.connection_string(), eventhub_name=HUB, **{"retry_total": 0, **options}
+    )
+
+
+def sync_producer(broker: EventHubsBroker, **options: Any) -> EventHubProducerClient:
+    """A blocking producer that does not retry."""
+    return EventHubProducerClient.from_connection_string(
+        broker.connection_string(), eventhub_name=HUB, **{"retry_total": 0, **options}
+    )
+
+
+def consumer(
+    broker: EventHubsBroker,
+    group: str = DEFAULT_GROUP,
+    connection_string: str | None = None,
+    **options: Any,
+) -> sdk.EventHubConsumerClient:
+    """An asynchronous consumer that does not retry."""
+    return sdk.EventHubConsumerClient.from_connection_string(
+        connection_string or broker.connection_string(),
+        consumer_group=group,
+        eventhub_name=HUB,
+        **{"retry_total": 0, **options},
+    )
+
+
+class Reading:
+    """What a consumer has received so far, and how it ended."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[str, EventData]] = []
+        self.errors: list[Exception] = []
+        self._changed = asyncio.Event()
+
+    async def on_event(self, context: Any, event: EventData | None) -> None:
+        assert event is not None
+        self.events.append((context.partition_id, event))
+        self._changed.set()
+
+    async def on_event_batch(self, context: Any, events: list[EventData]) -> None:
+        self.events += [(context.partition_id, event) for event in events]
+        self._changed.set()
+
+    async def on_error(self, _context: Any, error: Exception) -> None:
+        self.errors.append(error)
+        self._changed.set()
+
+    async def until(self, *, events: int = 0, errors: int = 0) -> None:
+        """Wait for so many events or errors, whichever is asked for."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while len(self.events) < events or len(self.errors) < errors:
+                self._changed.clear()
+                await self._changed.wait()
+
+    @property
+    def bodies(self) -> list[str]:
+        return [event.body_as_str() for _, event in self.events]
+
+
+@asynccontextmanager
+async def reading(
+    client: sdk.EventHubConsumerClient, *, in_batches: bool = False, **options: Any
+) -> AsyncIterator[Reading]:
+    """Receive in the background for as long as the block lasts, from the start unless told otherwise."""
+    seen = Reading()
+    options = {"starting_position": "-1", "on_error": seen.on_error, **options}
+    receive = client.receive_batch(seen.on_event_batch, **options) if in_batches else client.receive(seen.on_event, **options)
+    async with client:
+        task = asyncio.create_task(receive)
+        try:
+            yield seen
+        finally:
+            await client.close()
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+
+async def send(broker: EventHubsBroker, *bodies: str, **options: Any) -> None:
+    """Send ``bodies`` as one batch."""
+    async with producer(broker) as client:
+        batch = await client.create_batch(**options)
+        for body in bodies:
+            batch.add(EventData(body))
+        await client.send_batch(batch)

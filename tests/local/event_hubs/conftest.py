@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Any, Protocol
+
+import pytest
+
+from local.event_hubs import BrokerConfig, EventHubsBroker
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+
+class StartBroker(Protocol):
+    async def __call__(self, **settings: Any) -> EventHubsBroker: ...
+
+
+@pytest.fixture
+async def start_broker() -> AsyncIterator[StartBroker]:
+    """Starts brokers on free ports, and stops them after the test."""
+    async with AsyncExitStack() as stack:
+
+        async def start(**settings: Any) -> EventHubsBroker:
+            return await stack.enter_async_context(EventHubsBroker(BrokerConfig(**settings)))
+
+        yield start
+
+
+@pytest.fixture
+async def broker(start_broker: StartBroker) -> EventHubsBroker:
+    """One broker with the default hub and policy."""
+    return await start_broker()

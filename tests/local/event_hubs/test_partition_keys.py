@@ -1,0 +1,25 @@
+"""Keys go where the SDKs for .NET and JavaScript say they go."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from azure.eventhub._buffered_producer._partition_resolver import generate_hash_code
+from hypothesis import given
+from hypothesis import strategies as st
+
+from local.event_hubs.partition_keys import partition_of
+
+
+@given(st.text(st.characters(max_codepoint=127), min_size=1, max_size=60), st.integers(1, 40))
+def test_the_hash_is_the_sdk_s_and_its_magnitude_counts(key: str, partitions: int) -> None:
+    """The SDK for Python has the same hash, but takes the remainder of negative ones differently than the others."""
+    assert partition_of(key, partitions) == abs(math.fmod(generate_hash_code(key), partitions))
+
+
+@pytest.mark.parametrize(("key", "partition"), [("store_42", 3), ("store_1", 2), ("dc_3", None), ("", None)])
+def test_a_key_always_goes_to_the_same_partition(key: str, partition: int | None) -> None:
+    assert partition in {None, partition_of(key, 4)}
+    assert 0 <= partition_of(key, 4) < 4
+    assert partition_of(key, 1) == 0
