@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from http.cookies import SimpleCookie
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 import azure.functions as func
@@ -19,6 +20,9 @@ from local.functions_host.http_message import (
     read_request,
     response_of,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _SCOPE = {
     "type": "http",
@@ -68,7 +72,9 @@ async def test_headers_are_lower_cased_and_repeated_ones_joined() -> None:
 
 
 async def test_a_body_is_read_to_its_end() -> None:
-    parts = iter([{"type": "http.request", "body": b"ab", "more_body": True}, {"type": "http.request", "body": b"c"}])
+    parts: Iterator[dict[str, object]] = iter(
+        [{"type": "http.request", "body": b"ab", "more_body": True}, {"type": "http.request", "body": b"c"}]
+    )
 
     async def receive() -> dict[str, object]:
         return next(parts)
