@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from streaming.retail.assortment import Assortments
+    from streaming.retail.scribe import Draft
     from streaming.retail.world import World, WorldSpec
 
 _MAGIC: Final = b"RSW1"
@@ -59,6 +60,8 @@ class Checkpoint:
     spec: tuple[int, ...]
     shard: dict[str, int]
     """Small numbers of the generator's own, by name."""
+    pending: tuple[Draft, ...] = ()
+    """What has happened and was not yet asked for, beside the backlogs of the districts."""
     districts: tuple[tuple[dict[str, Any], bytes], ...]
 
     def encode(self) -> bytes:
@@ -66,6 +69,7 @@ class Checkpoint:
             "stream": self.stream,
             "spec": self.spec,
             "shard": self.shard,
+            "pending": self.pending,
             "districts": [state for state, _ in self.districts],
         }
         text = orjson.dumps(document)
@@ -95,6 +99,7 @@ class Checkpoint:
             stream=document["stream"],
             spec=tuple(document["spec"]),
             shard=document["shard"],
+            pending=_drafts(document["pending"]),
             districts=tuple(districts),
         )
 
@@ -126,6 +131,10 @@ def _largest_shard_bytes(spec: WorldSpec, shards: int) -> int:
     districts = -(-spec.distribution_centers // shards)
     stores = districts * -(-spec.stores // spec.distribution_centers)
     return districts * (spec.products * 4 + _BYTES_PER_DISTRICT) + stores * (spec.products * 2 + _BYTES_PER_STORE)
+
+
+def _drafts(rows: list[list[str]]) -> tuple[Draft, ...]:
+    return tuple((event_type, key, text) for event_type, key, text in rows)
 
 
 def _little_endian(numbers: array[int]) -> bytes:
@@ -166,8 +175,14 @@ def dump_district(district: District) -> tuple[dict[str, Any], bytes]:
 
 def load_district(world: World, assortments: Assortments, stream: str, state: dict[str, Any], stock: bytes) -> District:
     """The inverse of ``dump_district``."""
-    district = District(world, assortments, world.distribution_centers[state["dc"] - 1], stream=stream)
     products = len(world.products)
+    starts = (products * (4 + 2 * index) for index in range(len(state["stores"])))
+    on_hand = [
+        _numbers("I", stock[: 4 * products]),
+        *(_numbers("H", stock[start : start + 2 * products]) for start in starts),
+    ]
+    dc = world.distribution_centers[state["dc"] - 1]
+    district = District(world, assortments, dc, stream=stream, on_hand=on_hand)
     district.number = state["number"]
     district.is_open = [bool(is_open) for is_open in state["open"]]
     district.agenda = Agenda.load(state["tick"], state["agenda"])
@@ -176,11 +191,7 @@ def load_district(world: World, assortments: Assortments, stream: str, state: di
     district.shipments = {number: [(p, q) for p, q in lines] for number, lines in state["shipments"]}
     district.trouble.begun = list(state["begun"])
     district.trouble.affected = dict(state["affected"])
-    district.backlog = [(event_type, key, text) for event_type, key, text in state["backlog"]]
-    district.shelf.on_hand = _numbers("I", stock[: 4 * products])
-    for index, shelf in enumerate(district.shelves):
-        start = products * (4 + 2 * index)
-        shelf.on_hand = _numbers("H", stock[start : start + 2 * products])
+    district.backlog = list(_drafts(state["backlog"]))
     district.occupy()
     return district
 
@@ -202,6 +213,11 @@ def resplit(checkpoints: Sequence[bytes], old_shards: int, new_shards: int) -> l
         raise CheckpointError("the checkpoints must hold every distribution center once")
     if not 1 <= new_shards <= len(pieces):
         raise ValueError(f"shards must be from 1 to {len(pieces)}, the number of distribution centers")
+    if (
+        any(one.pending for one in parsed)
+        or len({(one.shard.get("day"), one.shard.get("second")) for one in parsed}) > 1
+    ):
+        raise CheckpointError("a staged day must be over before it can be divided anew")
     shard = {name: max(one.shard[name] for one in parsed) for name in parsed[0].shard}
     return [
         Checkpoint(

@@ -19,6 +19,9 @@ from streaming.retail.traffic import BUCKET_SECONDS, Traffic, is_closed_day, sto
 from streaming.retail.trouble import Trouble
 
 if TYPE_CHECKING:
+    from array import array
+    from collections.abc import Sequence
+
     from streaming.retail.assortment import Assortments
     from streaming.retail.disruption import Disruption
     from streaming.retail.places import DistributionCenter
@@ -60,8 +63,19 @@ class District:
         "world",
     )  # fmt: skip
 
-    def __init__(self, world: World, assortments: Assortments, dc: DistributionCenter, *, stream: str) -> None:
-        """``stream`` names the session or timeline; it is part of every id."""
+    def __init__(
+        self,
+        world: World,
+        assortments: Assortments,
+        dc: DistributionCenter,
+        *,
+        stream: str,
+        on_hand: Sequence[array[int]] | None = None,
+    ) -> None:
+        """``stream`` names the session or timeline; it is part of every id.
+
+        ``on_hand`` is the stock of the center and then of each store; None when the world begins.
+        """
         self.world = world
         self._assortments = assortments
         self.dc = dc
@@ -75,8 +89,10 @@ class District:
         # What a checkpoint holds:
         self.number = 0
         self.agenda = Agenda()
-        self.shelf = dc_shelf(world, dc)
-        self.shelves = [store_shelf(world, store) for store in self.stores]
+        self.shelf = dc_shelf(world, dc, on_hand[0] if on_hand else None)
+        self.shelves = [
+            store_shelf(world, store, on_hand[index] if on_hand else None) for index, store in enumerate(self.stores, 1)
+        ]
         self.is_open = [False] * len(self.stores)
         self.open_orders: list[list[tuple[int, int]]] = [[] for _ in self.stores]
         self.dispatching = [False] * len(self.stores)

@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_right
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
-from streaming.retail.assortment import Assortments
-from streaming.retail.checkpoint import (
-    Checkpoint,
-    CheckpointError,
-    dump_district,
-    load_district,
-    require_fit,
-    shard_of,
-    spec_numbers,
-)
-from streaming.retail.district import District
+from streaming.retail import shards as sharding
+from streaming.retail.checkpoint import Checkpoint, dump_district, spec_numbers
 from streaming.retail.draws import PER_BLOCK, Draws
 from streaming.retail.event_types import EVENT_TYPES
-from streaming.retail.life import Life
+from streaming.retail.names import require_name
 from streaming.retail.pace import STARTS_PER_TICK, live_pace
 from streaming.retail.placing import place
 
@@ -30,13 +20,13 @@ if TYPE_CHECKING:
 
     from streaming.core.event import Event
     from streaming.retail.disruption import Disruption
+    from streaming.retail.life import Life
     from streaming.retail.scribe import Draft
     from streaming.retail.world import World
 
 MOST_RUN_FORWARD: Final = 10
 """For rare types, so many times a burst's size are made and dropped at most."""
 _ALL_TYPES: Final = frozenset(EVENT_TYPES)
-_STREAM_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,80}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,12 +48,6 @@ class BurstRequest:
     """Of this request's first event in the burst, when a large burst is asked for in chunks."""
 
 
-def require_stream_name(name: str) -> None:
-    """Raises ValueError for a name that ids can't carry."""
-    if not _STREAM_NAME.fullmatch(name):
-        raise ValueError(f"a stream's name has 1 to 80 letters, digits, - and _, unlike {name!r}")
-
-
 class LiveGenerator:
     """The events of one shard. Everything follows from the arguments, the checkpoint and the bursts asked for."""
 
@@ -74,51 +58,28 @@ class LiveGenerator:
 
         Raises WorldTooLargeError, CheckpointError, or ValueError for a shard that there can't be.
         """
-        require_stream_name(session_id)
-        districts = len(world.distribution_centers)
-        if not 0 <= shard < shards <= districts:
-            raise ValueError(f"shard {shard} of {shards}: there are {districts} distribution centers to share")
-        require_fit(world.spec, shards)
+        require_name("a session", session_id)
         self._world = world
         self._session_id = session_id
         self._shard = shard
         self._turn = 0
-        self._lives = self._begin(shards) if checkpoint is None else self._resume(shards, checkpoint)
+        dc_ids = sharding.districts_of(world, shard, shards)
+        if checkpoint is None:
+            self._lives = sharding.begin(world, session_id, dc_ids)
+        else:
+            saved = Checkpoint.decode(checkpoint)
+            self._lives = sharding.resume(world, session_id, dc_ids, saved)
+            self._turn = saved.shard["turn"]
         total = sum(store.volume_class for store in world.stores)
         self._shares = [sum(store.volume_class for store in life.district.stores) / total for life in self._lives]
         self._draws = Draws("turn", world.spec.seed, session_id)
         self._shuffle: tuple[int, ...] = ()
-        self._second = -1
-
-    def _begin(self, shards: int) -> list[Life]:
-        assortments = Assortments(self._world.products)
-        return [
-            Life(District(self._world, assortments, dc, stream=self._session_id))
-            for dc in self._world.distribution_centers
-            if shard_of(dc.dc_id, shards) == self._shard
-        ]
-
-    def _resume(self, shards: int, raw: bytes) -> list[Life]:
-        checkpoint = Checkpoint.decode(raw)
-        checkpoint.require(self._session_id, self._world.spec)
-        mine = [dc.dc_id for dc in self._world.distribution_centers if shard_of(dc.dc_id, shards) == self._shard]
-        if [state["dc"] for state, _ in checkpoint.districts] != mine:
-            raise CheckpointError("the checkpoint is of another shard, or of another number of shards")
-        self._turn = checkpoint.shard["turn"]
-        assortments = Assortments(self._world.products)
-        return [
-            Life(load_district(self._world, assortments, self._session_id, state, stock))
-            for state, stock in checkpoint.districts
-        ]
+        self._weights: list[int] = []
 
     @property
     def events_affected(self) -> Mapping[str, int]:
         """Events that each disruption in force has changed, held back or caused so far, in this shard."""
-        affected: dict[str, int] = {}
-        for life in self._lives:
-            for name, count in life.district.trouble.affected.items():
-                affected[name] = affected.get(name, 0) + count
-        return affected
+        return sharding.events_affected(self._lives)
 
     def burst(self, request: BurstRequest) -> list[Event]:
         """Exactly ``request.size`` events, in order; fewer only where rare types were asked for."""

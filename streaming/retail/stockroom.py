@@ -38,32 +38,35 @@ class Shelf:
         self.quantities = quantities
 
 
-def store_shelf(world: World, store: Store) -> Shelf:
-    """A store's shelf as it is when a world begins: everything in stock, nothing to reorder."""
+def store_shelf(world: World, store: Store, on_hand: array[int] | None = None) -> Shelf:
+    """A store's shelf; without ``on_hand`` as it is when a world begins: all in stock, nothing to reorder."""
     volume = store.volume_class
     points = [max(2, product.reorder_point * volume // 100) for product in world.products]
     quantities = [
         max(12, product.reorder_quantity * volume // 100, point + 1)
         for product, point in zip(world.products, points, strict=True)
     ]
-    draws = Draws("stock", world.spec.seed).many(store.store_id, len(points))
-    on_hand = array(
-        "H",
-        [point + 1 + quantity * draw // FULL for point, quantity, draw in zip(points, quantities, draws, strict=True)],
-    )
+    if on_hand is None:
+        draws = Draws("stock", world.spec.seed).many(store.store_id, len(points))
+        on_hand = array("H", _first_stock(points, quantities, draws))
     frame = Frame(f"store_{store.store_id}", None)
     return Shelf(frame, f'"store_id":{store.store_id},"dc_id":null', on_hand, points, quantities)
 
 
-def dc_shelf(world: World, dc: DistributionCenter) -> Shelf:
+def _first_stock(points: list[int], quantities: list[int], draws: tuple[int, ...]) -> list[int]:
+    return [
+        point + 1 + quantity * draw // FULL for point, quantity, draw in zip(points, quantities, draws, strict=True)
+    ]
+
+
+def dc_shelf(world: World, dc: DistributionCenter, on_hand: array[int] | None = None) -> Shelf:
+    """The center's shelf; without ``on_hand`` as it is when a world begins."""
     stores = max(10, len(dc.store_ids) * DC_POINT_STORES)
     points = [product.reorder_quantity * stores for product in world.products]
     quantities = [point * DC_QUANTITY_POINTS for point in points]
-    draws = Draws("dc stock", world.spec.seed).many(dc.dc_id, len(points))
-    on_hand = array(
-        "I",
-        [point + 1 + quantity * draw // FULL for point, quantity, draw in zip(points, quantities, draws, strict=True)],
-    )
+    if on_hand is None:
+        draws = Draws("dc stock", world.spec.seed).many(dc.dc_id, len(points))
+        on_hand = array("I", _first_stock(points, quantities, draws))
     return Shelf(Frame(f"dc_{dc.dc_id}", None), f'"store_id":null,"dc_id":{dc.dc_id}', on_hand, points, quantities)
 
 

@@ -1,0 +1,48 @@
+"""Which districts a shard has, and how they begin or go on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from streaming.retail.assortment import Assortments
+from streaming.retail.checkpoint import CheckpointError, load_district, require_fit, shard_of
+from streaming.retail.district import District
+from streaming.retail.life import Life
+
+if TYPE_CHECKING:
+    from streaming.retail.checkpoint import Checkpoint
+    from streaming.retail.world import World
+
+
+def districts_of(world: World, shard: int, shards: int) -> list[int]:
+    """The distribution centers of a shard. Raises ValueError or WorldTooLargeError for one that there can't be."""
+    count = len(world.distribution_centers)
+    if not 0 <= shard < shards <= count:
+        raise ValueError(f"shard {shard} of {shards}: there are {count} distribution centers to share")
+    require_fit(world.spec, shards)
+    return [dc_id for dc_id in range(1, count + 1) if shard_of(dc_id, shards) == shard]
+
+
+def begin(world: World, stream: str, dc_ids: list[int]) -> list[Life]:
+    assortments = Assortments(world.products)
+    return [
+        Life(District(world, assortments, world.distribution_centers[dc_id - 1], stream=stream)) for dc_id in dc_ids
+    ]
+
+
+def resume(world: World, stream: str, dc_ids: list[int], checkpoint: Checkpoint) -> list[Life]:
+    """Raises CheckpointError if the checkpoint is of another stream, world or shard."""
+    checkpoint.require(stream, world.spec)
+    if [state["dc"] for state, _ in checkpoint.districts] != dc_ids:
+        raise CheckpointError("the checkpoint is of another shard, or of another number of shards")
+    assortments = Assortments(world.products)
+    return [Life(load_district(world, assortments, stream, state, stock)) for state, stock in checkpoint.districts]
+
+
+def events_affected(lives: list[Life]) -> dict[str, int]:
+    """Events that each disruption in force has changed, held back or caused so far."""
+    affected: dict[str, int] = {}
+    for life in lives:
+        for name, count in life.district.trouble.affected.items():
+            affected[name] = affected.get(name, 0) + count
+    return affected
