@@ -6,18 +6,20 @@ import asyncio
 import json
 import signal
 import sys
-from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final, TextIO
+from typing import TYPE_CHECKING, Any, Final, TextIO, cast
 
 from azure.eventhub.aio import EventHubConsumerClient
+from azure.eventhub.amqp import AmqpMessageBodyType
 from azure.eventhub.exceptions import EventHubError
 
 from local.errors import LocalError
 from local.live_view import describe_payload
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from azure.eventhub import EventData
     from azure.eventhub.aio import PartitionContext
 
@@ -25,6 +27,7 @@ _CONNECT_SECONDS: Final = 10.0
 _RECEIVE_SECONDS: Final = 0.2
 _BATCH: Final = 1_000
 _LINE_WIDTH: Final = 160
+_STOPPING: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 class Start(StrEnum):
@@ -47,19 +50,20 @@ class ConsumeOptions:
     as_json: bool
 
 
-def describe(event: EventData, partition: str) -> str:
+def describe(body: bytes, partition: str) -> str:
     """One readable line: time, partition, type, key, and the payload as far as it fits."""
     try:
-        envelope = json.loads(event.body_as_str())
-    except (ValueError, UnicodeDecodeError):
+        envelope = json.loads(body)
+    except ValueError:
         envelope = None
-    if not isinstance(envelope, dict):
-        return f"{'':15}  {partition:>2}  (no JSON object)  {event.body_as_str(encoding='latin-1')}"[:_LINE_WIDTH]
-    time = str(envelope.get("ingest_timestamp", "")).partition("T")[2].rstrip("Z")
-    line = (
-        f"{time:15}  {partition:>2}  {envelope.get('event_type', ''):22}  "
-        f"{envelope.get('partition_key') or '':14}  {describe_payload(envelope.get('payload'))}"
-    )
+    if isinstance(envelope, dict):
+        time = str(envelope.get("ingest_timestamp", "")).partition("T")[2].rstrip("Z")
+        line = (
+            f"{time:15}  {partition:>2}  {envelope.get('event_type', ''):22}  "
+            f"{envelope.get('partition_key') or '':14}  {describe_payload(envelope.get('payload'))}"
+        )
+    else:
+        line = f"{'':15}  {partition:>2}  (no JSON object)  {body.decode(errors='backslashreplace')}"
     return line if len(line) <= _LINE_WIDTH else line[: _LINE_WIDTH - 1] + "…"
 
 
@@ -70,73 +74,89 @@ class _Printer:
         self._options = options
         self._output = output
         self._left = options.most
-        self.enough = asyncio.Event()
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Set when there were enough, with the reason when it can't go on."""
 
     async def on_batch(self, partition: PartitionContext, events: list[EventData]) -> None:
-        wanted = events if self._left is None else events[: self._left]
-        lines = [self._line(event, partition.partition_id) for event in wanted]
-        if self._left is not None:
-            self._left -= len(wanted)
+        if self.done.done():
+            return
         try:
-            self._output.writelines(lines)
-            self._output.flush()
-        except BrokenPipeError:
-            self.enough.set()  # Whoever read has gone (`| head`).
-        if self._left == 0:
-            self.enough.set()
+            self._print(events if self._left is None else events[: self._left], partition.partition_id)
+        except Exception as problem:  # noqa: BLE001  (the SDK would swallow it, and call again for ever)
+            self.done.set_exception(problem)
 
-    def _line(self, event: EventData, partition: str) -> str:
-        return (event.body_as_str() if self._options.as_json else describe(event, partition)) + "\n"
+    async def on_error(self, partition: PartitionContext | None, problem: Exception) -> None:
+        """The SDK connects again by itself: say only why nothing comes."""
+        where = f" of partition {partition.partition_id}" if partition else ""
+        print(f"reading{where} again: {_first_line(problem)}", file=sys.stderr, flush=True)
+
+    def _print(self, events: list[EventData], partition: str) -> None:
+        for event in events:
+            body = _body(event)
+            line = body.decode(errors="backslashreplace") if self._options.as_json else describe(body, partition)
+            self._output.write(line + "\n")
+        self._output.flush()
+        if self._left is not None:
+            self._left -= len(events)
+            if self._left == 0:
+                self.stop()
+
+    def stop(self) -> None:
+        if not self.done.done():
+            self.done.set_result(None)
 
 
 async def consume(options: ConsumeOptions, output: TextIO = sys.stdout) -> None:
     """Print events as they arrive, until there were ``most``, or SIGINT or SIGTERM. Raises LocalError."""
     printer = _Printer(options, output)
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, printer.enough.set)
-    client = _client(options)
-    async with client:
-        await _check(client, options)
+    await _check(options)
+    async with _client(options) as client:
+        for number in _STOPPING:
+            loop.add_signal_handler(number, printer.stop)
         receiving = asyncio.create_task(
             client.receive_batch(
                 on_event_batch=printer.on_batch,
+                on_error=printer.on_error,
                 max_batch_size=_BATCH,
                 max_wait_time=_RECEIVE_SECONDS,
                 starting_position="-1" if options.start is Start.EARLIEST else "@latest",
             )
         )
-        enough = asyncio.create_task(printer.enough.wait())
-        await asyncio.wait({receiving, enough}, return_when=asyncio.FIRST_COMPLETED)
-        for task in (receiving, enough):
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+        try:
+            await asyncio.wait({receiving, printer.done}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for number in _STOPPING:
+                loop.remove_signal_handler(number)
+            receiving.cancel()
+            await asyncio.wait({receiving})
+        if not receiving.cancelled():
+            receiving.result()
+    await printer.done
 
 
-def _client(options: ConsumeOptions) -> EventHubConsumerClient:
+def _client(options: ConsumeOptions, **more: Any) -> EventHubConsumerClient:
     # A connection string with an EntityPath names the hub itself.
     named: dict[str, Any] = (
         {} if "entitypath=" in options.connection_string.lower() else {"eventhub_name": options.hub_name}
     )
     try:
         return EventHubConsumerClient.from_connection_string(
-            options.connection_string, consumer_group=options.group, **named
+            options.connection_string, consumer_group=options.group, **named, **more
         )
     except ValueError as problem:
         raise LocalError(f"the connection string can't be used: {problem}") from problem
 
 
-async def _check(client: EventHubConsumerClient, options: ConsumeOptions) -> None:
+async def _check(options: ConsumeOptions) -> None:
     """The SDK tries for ever, in silence, to receive from a hub that is not there: ask first."""
     try:
-        async with asyncio.timeout(_CONNECT_SECONDS):
+        async with asyncio.timeout(_CONNECT_SECONDS), _client(options, retry_total=0) as client:
             await client.get_partition_ids()
     except TimeoutError:
         raise LocalError(f"no answer from {_address(options)} within {_CONNECT_SECONDS:.0f} s: {_ADVICE}") from None
     except EventHubError as problem:
-        first = str(problem).strip().splitlines()[0]
-        raise LocalError(f"cannot read {_address(options)}: {first}. {_ADVICE}") from problem
+        raise LocalError(f"cannot read {_address(options)}: {_first_line(problem)} {_ADVICE}") from problem
 
 
 _ADVICE: Final = "Is the stack running (make run), and are --connection-string and --hub-name right?"
@@ -145,3 +165,13 @@ _ADVICE: Final = "Is the stack running (make run), and are --connection-string a
 def _address(options: ConsumeOptions) -> str:
     endpoint = options.connection_string.partition("Endpoint=")[2].partition(";")[0]
     return f"{endpoint.rstrip('/')}/{options.hub_name}"
+
+
+def _body(event: EventData) -> bytes:
+    if event.body_type is AmqpMessageBodyType.DATA:
+        return b"".join(cast("Iterable[bytes]", event.body))
+    return str(event.body).encode()
+
+
+def _first_line(problem: Exception) -> str:
+    return (str(problem).strip().splitlines() or [type(problem).__name__])[0]

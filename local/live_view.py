@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+import termios
 from collections import deque
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Final, Self, TextIO
 
 from rich.console import Console, Group
@@ -13,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from rich.console import RenderableType
 
@@ -24,8 +26,9 @@ _BARS: Final = "▁▂▃▄▅▆▇█"
 _SPARKLINE_SECONDS: Final = 40
 _SMOOTHED_SAMPLES: Final = 3
 """Counts grow once per window of about a second, which is as often as they are read: one sample alone jumps."""
-_PLAIN_EVERY_SECONDS: Final = 5.0
 _EVENTS_SHOWN: Final = 8
+_LOCAL_FLAGS: Final = 3
+"""Where termios keeps them."""
 _STATUS_COLORS: Final = {"running": "green", "paused": "yellow", "starting": "yellow", "error": "red"}
 _BREAKER_COLORS: Final = {"closed": "green", "half_open": "yellow", "open": "red"}
 
@@ -67,9 +70,10 @@ def breaker_state(status: Mapping[str, Any]) -> str:
 class PlainScreen:
     """Lines for a log, a pipe or a test: what happened, when everything is ready, and the totals now and then."""
 
+    show_every_seconds = 5.0
+
     def __init__(self, output: TextIO = sys.stdout) -> None:
         self._output = output
-        self._last_shown: float | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -85,9 +89,7 @@ class PlainScreen:
         self.say(f"log: {services.host_log}")
 
     def show(self, snapshot: Snapshot, *, monotonic_seconds: float) -> None:
-        if self._last_shown is not None and monotonic_seconds - self._last_shown < _PLAIN_EVERY_SECONDS:
-            return
-        self._last_shown = monotonic_seconds
+        del monotonic_seconds  # Nothing moves here.
         self.say(status_line(snapshot))
 
 
@@ -105,18 +107,29 @@ def status_line(snapshot: Snapshot) -> str:
 class LiveScreen:
     """A panel that stays at the bottom of the terminal; what happens scrolls above it."""
 
+    show_every_seconds = 1.0
+
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console()
         self._meter = RateMeter()
         self._services: Services | None = None
-        self._live = Live(console=self._console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False)
+        self._live = Live(
+            console=self._console,
+            auto_refresh=False,
+            redirect_stdout=False,
+            redirect_stderr=False,
+            transient=True,
+        )
+        self._quiet = ExitStack()
 
     def __enter__(self) -> Self:
+        self._quiet.enter_context(_without_echo())
         self._live.start()
         return self
 
     def __exit__(self, *_exception: object) -> None:
         self._live.stop()
+        self._quiet.close()
 
     def say(self, text: str) -> None:
         self._console.print(Text(text, style="dim"))
@@ -130,6 +143,22 @@ class LiveScreen:
         if snapshot.problem is None:
             self._meter.read(int(snapshot.status.get("events_sent", 0)), monotonic_seconds=monotonic_seconds)
         self._live.update(panel(self._services, snapshot, self._meter), refresh=True)
+
+
+@contextmanager
+def _without_echo() -> Iterator[None]:
+    """Keep what is typed, and the ^C, out of the panel."""
+    if not sys.stdin.isatty():
+        yield
+        return
+    before = termios.tcgetattr(sys.stdin)
+    silent = list(before)
+    silent[_LOCAL_FLAGS] = before[_LOCAL_FLAGS] & ~termios.ECHO
+    termios.tcsetattr(sys.stdin, termios.TCSADRAIN, silent)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
 
 
 def panel(services: Services, snapshot: Snapshot, meter: RateMeter) -> RenderableType:

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from local.stack.stream import Snapshot
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_SHOW_EVERY_SECONDS: Final = 1.0
 _FIRST_RESTART_SECONDS: Final = 0.5
 _LONGEST_RESTART_SECONDS: Final = 15.0
 _STEADY_SECONDS: Final = 30.0
@@ -29,6 +28,10 @@ _STEADY_SECONDS: Final = 30.0
 class Screen(Protocol):
     """Where a person sees what the stack does."""
 
+    @property
+    def show_every_seconds(self) -> float:
+        """How often it wants to know how the stream does."""
+
     def say(self, text: str) -> None:
         """Something happened: one line, or several."""
 
@@ -36,7 +39,7 @@ class Screen(Protocol):
         """Everything runs."""
 
     def show(self, snapshot: Snapshot, *, monotonic_seconds: float) -> None:
-        """How the stream does, about once a second."""
+        """How the stream does."""
 
 
 async def run_stack(options: StackOptions, screen: Screen) -> None:
@@ -64,6 +67,7 @@ async def run_stack(options: StackOptions, screen: Screen) -> None:
             await _stop(services, hurry)
             if not serving.cancelled():
                 serving.result()
+            screen.say(f"stopped. The data stay in {options.data}, and the next start goes on from there.")
     finally:
         for number in _SIGNALS:
             loop.remove_signal_handler(number)
@@ -71,6 +75,7 @@ async def run_stack(options: StackOptions, screen: Screen) -> None:
 
 async def _serve(services: Services, options: StackOptions, screen: Screen) -> None:
     for child in services.in_order:
+        screen.say(f"starting the {child.name}")
         await child.start()
     async with StreamApi(options.url, key=services.read_key()) as api:
         if options.stream and (why := await api.start()):
@@ -85,7 +90,7 @@ async def _serve(services: Services, options: StackOptions, screen: Screen) -> N
 async def _show(api: StreamApi, screen: Screen) -> None:
     while True:
         screen.show(await api.snapshot(), monotonic_seconds=time.monotonic())
-        await asyncio.sleep(_SHOW_EVERY_SECONDS)
+        await asyncio.sleep(screen.show_every_seconds)
 
 
 async def _keep_alive(child: Child, screen: Screen) -> None:

@@ -43,16 +43,15 @@ RUNNING = Snapshot(
 )
 
 
-def test_plain_lines_say_ready_once_and_the_totals_every_five_seconds() -> None:
+def test_plain_lines_say_where_it_is_ready_and_the_totals() -> None:
     output = io.StringIO()
     screen = PlainScreen(output)
     screen.ready(SERVICES)
-    for second in range(11):
-        screen.show(RUNNING, monotonic_seconds=1_000.0 + second)
+    screen.show(RUNNING, monotonic_seconds=1.0)
     assert output.getvalue().splitlines() == [
         "ready: http://localhost:8000 (API and dashboard), hub at localhost:5672",
         "log: host.log",
-        *["status: running, 12345 events sent, 200.0/s, 0 failed, breaker closed"] * 3,
+        "status: running, 12345 events sent, 200.0/s, 0 failed, breaker closed",
     ]
 
 
