@@ -1,0 +1,1 @@
+"""Azure Table Storage: the real ``ControlStore`` and ``ShardStore``."""

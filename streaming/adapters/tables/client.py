@@ -1,0 +1,185 @@
+"""The one table client of a process: four primitives, bounded, counted, with the SDK's exceptions translated once.
+
+Everything is written by entity-group transactions, single rows too: they are POSTs, which the HTTP library never
+repeats by itself when a connection breaks. (It does repeat a PUT, whose own effect then looks like a conflict.)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import aiohttp
+from azure.core import MatchConditions
+from azure.core.exceptions import AzureError, ResourceExistsError, ResourceNotFoundError
+from azure.data.tables import TableErrorCode, UpdateMode
+
+from shared.redaction import redact
+from streaming.adapters.tables import keys
+from streaming.adapters.tables.connection import make_service_client, make_token_credential
+from streaming.adapters.tables.entities import Row
+from streaming.adapters.tables.limits import check_transaction
+from streaming.ports import ConflictError, StorageUnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+
+    from shared.settings import Settings
+    from streaming.adapters.tables.entities import Entity
+    from streaming.adapters.tables.keys import RowRange
+
+T = TypeVar("T")
+
+CALL_SECONDS: Final = 3.8
+"""The bound of a whole call of a store, all of its requests and retries."""
+WRITE_SECONDS: Final = 2.4
+"""The part of it that a write may take which can be recognized afterwards: the rest is for looking."""
+
+_READ_RETRIES: Final[Mapping[str, Any]] = {"retry_total": 2, "retry_backoff_factor": 0.2}
+_CONFLICTS: Final = frozenset(
+    {
+        TableErrorCode.CONDITION_NOT_MET,
+        TableErrorCode.UPDATE_CONDITION_NOT_SATISFIED,
+        TableErrorCode.ENTITY_ALREADY_EXISTS,
+        TableErrorCode.RESOURCE_NOT_FOUND,
+        TableErrorCode.ENTITY_NOT_FOUND,
+    }
+)
+_FAULTS: Final = (AzureError, aiohttp.ClientError, OSError)
+"""What the SDK raises, and what it lets through while it reads a body. ``TimeoutError`` is an ``OSError``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RangeOfRows:
+    """Rows in the order of their keys."""
+
+    rows: tuple[Row, ...]
+    pages: int
+    """More than one: they were read at different moments, and may not belong together."""
+
+
+class TablesClient:
+    """The ``streams`` table. Creates it when it is missing; needs no network to be made."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.round_trips = 0
+        """HTTP requests made, retries included."""
+        self._credential = make_token_credential(settings.storage)
+        self._service = make_service_client(settings.storage, self._credential, raw_request_hook=self._count)
+        self._table = self._service.get_table_client(keys.streams_table(settings.table_prefix))
+
+    async def write(self, entities: Sequence[Entity], *, version: str | None) -> str:
+        """Write ``entities``, all or nothing; returns the new version of the first.
+
+        The first one must have ``version`` (None: must not exist yet), else ``ConflictError``; the others replace
+        whatever there is. Raises ``StorageLimitError``, before anything is sent, for what Azure would refuse.
+        """
+        check_transaction(entities)
+        first, *others = entities
+        operations: list[Any] = [
+            ("create", first)
+            if version is None
+            else (
+                "update",
+                first,
+                {
+                    "mode": UpdateMode.REPLACE,
+                    "etag": version,
+                    "match_condition": MatchConditions.IfNotModified,
+                },
+            )
+        ]
+        operations += [("upsert", other, {"mode": UpdateMode.REPLACE}) for other in others]
+        with _translated():
+            results = await self._with_table(lambda: self._table.submit_transaction(operations))
+        return str(results[0]["etag"])
+
+    async def read(self, partition: str, row: str) -> Row | None:
+        """One row, or None."""
+
+        async def get() -> Row | None:
+            try:
+                return _row(await self._table.get_entity(partition, row, **_READ_RETRIES))
+            except ResourceNotFoundError as error:
+                if _code(error) == TableErrorCode.TABLE_NOT_FOUND:
+                    raise
+                return None
+
+        with _translated():
+            return await self._with_table(get)
+
+    async def read_range(
+        self, partition: str, rows: RowRange, *, properties: Sequence[str] | None = None
+    ) -> RangeOfRows:
+        """A range of rows: one request a thousand rows or 4 MiB. ``properties``: only these."""
+
+        async def query() -> RangeOfRows:
+            found: list[Row] = []
+            pages = 0
+            answer = self._table.query_entities(
+                "PartitionKey eq @partition and RowKey ge @first and RowKey lt @beyond",
+                parameters={"partition": partition, "first": rows.first, "beyond": rows.beyond},
+                select=None if properties is None else ["PartitionKey", "RowKey", *properties],
+                **_READ_RETRIES,
+            )
+            async for page in answer.by_page():
+                pages += 1
+                found += [_row(entity) async for entity in page]
+            return RangeOfRows(rows=tuple(found), pages=pages)
+
+        with _translated():
+            return await self._with_table(query)
+
+    async def close(self) -> None:
+        """Close all connections. The next call opens new ones."""
+        await self._service.close()
+        if self._credential is not None:
+            await self._credential.close()
+
+    async def _with_table(self, operation: Callable[[], Awaitable[T]]) -> T:
+        """Do ``operation``; if there is no table, create it and do it again."""
+        try:
+            return await operation()
+        except AzureError as error:
+            if _code(error) != TableErrorCode.TABLE_NOT_FOUND:
+                raise
+        with contextlib.suppress(ResourceExistsError):  # another process was faster
+            await self._service.create_table(self._table.table_name)
+        return await operation()
+
+    def _count(self, _request: object) -> None:
+        self.round_trips += 1
+
+
+@contextlib.asynccontextmanager
+async def bounded(seconds: float) -> AsyncIterator[None]:
+    """Bound what is done inside; raises ``StorageUnavailableError`` when the time is up."""
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError as error:
+        raise StorageUnavailableError(f"Table storage did not answer within {seconds:g} seconds.") from error
+
+
+@contextlib.contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except _FAULTS as error:
+        code = _code(error)
+        if code in _CONFLICTS:
+            raise ConflictError(f"The row was written by somebody else ({code}).") from error
+        reason = redact(str(error)).partition("\n")[0] or type(error).__name__
+        raise StorageUnavailableError(f"Table storage refused or could not be reached: {reason}") from error
+
+
+def _code(error: Exception) -> TableErrorCode | str | None:
+    code: TableErrorCode | str | None = getattr(error, "error_code", None)
+    return code
+
+
+def _row(entity: Any) -> Row:
+    properties = {name: value[0] if isinstance(value, tuple) else value for name, value in entity.items()}
+    return Row(key=properties["RowKey"], version=entity.metadata["etag"], properties=properties)

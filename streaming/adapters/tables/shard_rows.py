@@ -1,0 +1,84 @@
+"""A shard as rows of its partition. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from streaming.adapters.tables import keys
+from streaming.adapters.tables.dead_letters import letter_entities
+from streaming.adapters.tables.entities import data_entities, entity, int64, read_data, read_text, text_properties
+from streaming.core.cursor import Cursor, hour_from_json, hour_to_json
+from streaming.ports import ShardCommit, StoredShard, Versioned
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from streaming.adapters.tables.entities import Entity, Row
+    from streaming.core.history import Hour
+
+
+def cursor_entity(cursor: Cursor) -> Entity:
+    partition = keys.shard_partition(cursor.session_id, cursor.shard)
+    return entity(partition, keys.CURSOR, text_properties("json", dump_json(cursor.to_json())))
+
+
+def commit_entities(commit: ShardCommit) -> list[Entity]:
+    """Everything that ``commit`` writes, the cursor first."""
+    entities = [cursor_entity(commit.cursor)]
+    partition = entities[0]["PartitionKey"]
+    if commit.checkpoint is not None:
+        entities += data_entities(partition, keys.CHECKPOINT, commit.checkpoint, {})
+    if commit.recent is not None:
+        lengths = dump_json([len(envelope) for envelope in commit.recent])
+        entities += data_entities(partition, keys.RECENT, b"".join(commit.recent), text_properties("lengths", lengths))
+    if commit.ended_hour is not None:
+        entities.append(_hour_entity(partition, commit.ended_hour))
+    for letter in commit.dead_letters:
+        entities += letter_entities(partition, letter)
+    return entities
+
+
+def read_shard(rows: Sequence[Row]) -> StoredShard | None:
+    """The shard out of its ``live`` rows; None if there is no cursor."""
+    by_key = {row.key: row for row in rows}
+    cursor = by_key.get(keys.CURSOR)
+    if cursor is None:
+        return None
+    return StoredShard(
+        cursor=read_cursor(cursor), checkpoint=read_data(by_key, keys.CHECKPOINT), recent=_read_recent(by_key)
+    )
+
+
+def read_recent(rows: Sequence[Row]) -> tuple[bytes, ...]:
+    return _read_recent({row.key: row for row in rows})
+
+
+def read_cursor(row: Row) -> Versioned[Cursor]:
+    return Versioned(value=Cursor.from_json(orjson.loads(read_text(row, "json"))), version=row.version)
+
+
+def read_hour(row: Row) -> Hour:
+    return hour_from_json(orjson.loads(read_text(row, "json")))
+
+
+def dump_json(document: Mapping[str, Any] | Sequence[int]) -> str:
+    return orjson.dumps(document).decode()
+
+
+def _hour_entity(partition: str, hour: Hour) -> Entity:
+    document = dump_json(hour_to_json(hour))
+    return entity(partition, keys.hour_row(hour.hour), {"hour": int64(hour.hour), **text_properties("json", document)})
+
+
+def _read_recent(rows: Mapping[str, Row]) -> tuple[bytes, ...]:
+    data = read_data(rows, keys.RECENT)
+    if data is None:
+        return ()
+    envelopes: list[bytes] = []
+    at = 0
+    for length in orjson.loads(read_text(rows[keys.part(keys.RECENT, 0)], "lengths")):
+        envelopes.append(data[at : at + length])
+        at += length
+    return tuple(envelopes)
