@@ -171,5 +171,6 @@ def _books(cursor: Cursor) -> Books:
         sent_first=tally.sent_first,
         dead_lettered=tally.dead_lettered,
         pending=cursor.pending,
+        in_dlq=tally.dead_lettered - tally.discarded,
         discarded=tally.discarded,
     )

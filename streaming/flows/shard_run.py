@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-POLL_US: Final = 1_000_000
-"""How often to look at what is wanted while no window ends: a change is seen within this time."""
+POLL_US: Final = 1_500_000
+"""When to look at what is wanted though no window has ended: longer than a window, so that it costs none a round trip."""
 WIND_UP_US: Final = 5_000_000
 """How long after its time an invocation still waits for what is in flight."""
 
