@@ -89,10 +89,11 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
 
     sizes = {name: _bounded(environment, name, bounds, flag) for name, bounds in _WORLD_BOUNDS.items()}
     if sizes["WORLD_DISTRIBUTION_CENTERS"] > sizes["WORLD_STORES"]:
-        flag(
-            "WORLD_DISTRIBUTION_CENTERS",
-            "must not exceed WORLD_STORES: each center serves at least one store.",
-        )
+        if environment.get("WORLD_DISTRIBUTION_CENTERS"):
+            flag(
+                "WORLD_DISTRIBUTION_CENTERS",
+                "must not exceed WORLD_STORES: each center serves at least one store.",
+            )
         sizes["WORLD_DISTRIBUTION_CENTERS"] = sizes["WORLD_STORES"]
 
     return Settings(

@@ -36,9 +36,9 @@ class RealtimeConfig(BaseModel):
     retry_attempts: Annotated[
         int, Field(ge=0, le=20, strict=True, description="Further attempts at a batch after the first one failed.")
     ] = 3
-    backoff_multiplier: Annotated[float, Field(ge=1.0, le=10.0, description="Growth of the wait between attempts.")] = (
-        2.0
-    )
+    backoff_multiplier: Annotated[
+        float, Field(ge=1.0, le=10.0, strict=True, description="Growth of the wait between attempts.")
+    ] = 2.0
     circuit_breaker_enabled: Annotated[
         bool, Field(strict=True, description="Whether the circuit breaker guards the hub.")
     ] = True
@@ -95,12 +95,20 @@ def from_environment(texts: Mapping[str, str]) -> tuple[dict[str, object], dict[
     values: dict[str, object] = {}
     wrong: dict[str, str] = {}
     for key, text in texts.items():
+        if key not in RealtimeConfig.model_fields:
+            wrong[key] = "is no key of the configuration"
+            continue
         try:
-            field = RealtimeConfig.model_validate_strings({key: text}, strict=False)
+            field = RealtimeConfig.model_validate_strings({key: text})
         except ValidationError as error:
             wrong[key] = error.errors()[0]["msg"]
         else:
             values[key] = getattr(field, key)
+    try:
+        effective(values, {})
+    except ValidationError as error:  # Each is possible, but not together: the two of the pace.
+        wrong["burst"] = error.errors()[0]["msg"]
+        del values["burst"]
     return values, wrong
 
 

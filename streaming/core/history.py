@@ -5,11 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from shared.clock import MICROSECONDS
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 RING_SECONDS: Final = 60
 HISTORY_HOURS: Final = 48
+_SILENT_US: Final = 3 * MICROSECONDS
+"""A shard that has committed nothing for three windows has nothing to count."""
 
 
 class Slot(NamedTuple):
@@ -25,8 +29,11 @@ class Slot(NamedTuple):
 
 
 def add_second(ring: Mapping[int, Slot], second: int, slot: Slot) -> dict[int, Slot]:
-    """``ring`` with ``slot`` added at ``second`` (since 1970), and what is older than the ring dropped."""
-    kept = {key: value for key, value in ring.items() if key > second - RING_SECONDS}
+    """``ring`` with ``slot`` added at ``second`` (since 1970), and what is older than the ring dropped.
+
+    The ring holds the second that is being filled and ``RING_SECONDS`` complete ones before it.
+    """
+    kept = {key: value for key, value in ring.items() if key >= second - RING_SECONDS}
     kept[second] = kept.get(second, Slot()).plus(slot)
     return kept
 
@@ -53,12 +60,14 @@ def last_minute_rate(ring: Mapping[int, Slot], *, committed_at_us: int, since_us
     Counts arrive about a second late, with their window's commit: the minute ends with the last commit, as long as
     that is recent. A stream that has fallen silent falls towards zero.
     """
-    end_us = committed_at_us if now_us - committed_at_us < 3_000_000 else now_us  # noqa: PLR2004 - three windows
-    end = end_us // 1_000_000
-    begin = max(end - RING_SECONDS + 1, since_us // 1_000_000)
-    sent = sum(slot.sent for second, slot in ring.items() if begin <= second <= end)
-    elapsed_seconds = (end_us - max(since_us, (end - RING_SECONDS + 1) * 1_000_000)) / 1_000_000
-    return sent / max(1.0, elapsed_seconds)
+    end_us = committed_at_us if now_us - committed_at_us < _SILENT_US else now_us
+    end = end_us // MICROSECONDS
+    # Complete seconds alone: a burst at either edge of a broken one would be counted with half of its interval.
+    begin = max(end - RING_SECONDS, -(-since_us // MICROSECONDS))
+    if begin < end:
+        return sum(slot.sent for second, slot in ring.items() if begin <= second < end) / (end - begin)
+    sent = sum(slot.sent for second, slot in ring.items() if since_us // MICROSECONDS <= second <= end)
+    return sent / max(1.0, (end_us - since_us) / MICROSECONDS)
 
 
 def buckets(hours: Iterable[Hour], *, now_us: int, window_minutes: int, bucket_seconds: int) -> list[tuple[int, Slot]]:

@@ -95,9 +95,9 @@ def test_nothing_is_planned_beyond_the_horizon() -> None:
 
 
 def test_a_plan_records_what_the_generator_depends_on() -> None:
-    wanted = replace(directive(), event_types=("store_opened",), disruptions=('{"id":1}',))
+    wanted = replace(directive(), chunk=100, event_types=("store_opened",), disruptions=('{"id":1}',))
     plan = planned(Frontier(), wanted, START)
-    assert (plan.event_types, plan.disruptions) == (("store_opened",), ('{"id":1}',))
+    assert (plan.chunk, plan.event_types, plan.disruptions) == (100, ("store_opened",), ('{"id":1}',))
 
 
 class TestEnd:

@@ -1,0 +1,162 @@
+"""Whatever the environment holds, it can be read, and what is wrong is named."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.settings import LOG_LEVELS, Settings, WorldSettings, read_settings
+
+STORAGE = {"AzureWebJobsStorage": "UseDevelopmentStorage=true"}
+NAMES = [
+    "AzureWebJobsStorage",
+    "AzureWebJobsStorage__",
+    "AzureWebJobsStorage__tableServiceUri",
+    "STREAM_TABLE_PREFIX",
+    "LOG_LEVEL",
+    "REALTIME_",
+    "REALTIME_BURST",
+    "REALTIME_burst",
+    "WORLD_STORES",
+    "WORLD_DISTRIBUTION_CENTERS",
+    "WORLD_PRODUCTS",
+    "WORLD_CUSTOMERS",
+    "PATH",
+]
+BOUNDS = {
+    "WORLD_STORES": (1, 1_000),
+    "WORLD_DISTRIBUTION_CENTERS": (1, 100),
+    "WORLD_PRODUCTS": (100, 20_000),
+    "WORLD_CUSTOMERS": (100, 1_000_000),
+}
+any_text = st.text(st.characters(), max_size=20)
+"""Undecodable bytes too, as a lone surrogate: that is how Python shows them in the environment."""
+
+
+def problems(settings: Settings) -> list[str]:
+    return [problem.setting for problem in settings.problems]
+
+
+def test_defaults() -> None:
+    settings = read_settings(STORAGE)
+    assert settings == Settings(
+        storage={"connectionString": "UseDevelopmentStorage=true"},
+        table_prefix="retail",
+        log_level="INFO",
+        realtime={},
+        world=WorldSettings(stores=50, distribution_centers=5, products=1_000, customers=20_000),
+        problems=(),
+    )
+
+
+def test_everything_can_be_set() -> None:
+    settings = read_settings(
+        {
+            "AzureWebJobsStorage__tableServiceUri": "https://a.table.core.windows.net",
+            "AzureWebJobsStorage__credential": "managedidentity",
+            "STREAM_TABLE_PREFIX": "Test1",
+            "LOG_LEVEL": "debug",
+            "REALTIME_BURST": "50",
+            "REALTIME_EMIT_INTERVAL_MS": "100",
+            "REALTIME_SHARDS": "",
+            "WORLD_STORES": "250",
+            "WORLD_DISTRIBUTION_CENTERS": "25",
+            "WORLD_PRODUCTS": "10000",
+            "WORLD_CUSTOMERS": "400000",
+            "UNRELATED": "x",
+        }
+    )
+    assert settings == Settings(
+        storage={"tableServiceUri": "https://a.table.core.windows.net", "credential": "managedidentity"},
+        table_prefix="Test1",
+        log_level="DEBUG",
+        realtime={"burst": "50", "emit_interval_ms": "100"},
+        world=WorldSettings(stores=250, distribution_centers=25, products=10_000, customers=400_000),
+        problems=(),
+    )
+
+
+def test_a_connection_string_goes_before_an_identity() -> None:
+    settings = read_settings(STORAGE | {"AzureWebJobsStorage__tableServiceUri": "https://a"})
+    assert settings.storage == {"connectionString": "UseDevelopmentStorage=true"}
+
+
+def test_all_problems_are_reported_at_once_and_defaults_stand_in() -> None:
+    settings = read_settings(
+        {
+            "STREAM_TABLE_PREFIX": "1-bad",
+            "LOG_LEVEL": "chatty",
+            "WORLD_STORES": "many",
+            "WORLD_DISTRIBUTION_CENTERS": "101",
+            "WORLD_PRODUCTS": "99",
+            "WORLD_CUSTOMERS": "1.5",
+        }
+    )
+    assert problems(settings) == [
+        "AzureWebJobsStorage",
+        "STREAM_TABLE_PREFIX",
+        "LOG_LEVEL",
+        "WORLD_STORES",
+        "WORLD_DISTRIBUTION_CENTERS",
+        "WORLD_PRODUCTS",
+        "WORLD_CUSTOMERS",
+    ]
+    assert (settings.table_prefix, settings.log_level) == ("retail", "INFO")
+    assert settings.world == WorldSettings(stores=50, distribution_centers=5, products=1_000, customers=20_000)
+
+
+@pytest.mark.parametrize("name", BOUNDS)
+def test_bounds_of_the_world(name: str) -> None:
+    low, high = BOUNDS[name]
+    roomy = STORAGE | {"WORLD_STORES": "1000"}
+    for value in (low, high):
+        assert problems(read_settings(roomy | {name: str(value)})) == []
+    for value in (low - 1, high + 1):
+        assert problems(read_settings(roomy | {name: str(value)})) == [name]
+
+
+def test_a_center_serves_at_least_one_store() -> None:
+    settings = read_settings(STORAGE | {"WORLD_STORES": "3", "WORLD_DISTRIBUTION_CENTERS": "4"})
+    assert problems(settings) == ["WORLD_DISTRIBUTION_CENTERS"]
+    assert settings.world.distribution_centers == 3
+
+
+def test_a_small_world_needs_no_second_setting() -> None:
+    settings = read_settings(STORAGE | {"WORLD_STORES": "3"})
+    assert problems(settings) == []
+    assert settings.world.distribution_centers == 3
+
+
+@pytest.mark.parametrize(
+    ("prefix", "accepted"),
+    [("a", True), ("A9", True), ("a" * 31, True), ("a" * 32, False), ("9a", False), ("a_b", False), ("a\n", False)],
+)
+def test_table_prefixes_are_what_azure_takes(prefix: str, accepted: bool) -> None:
+    settings = read_settings(STORAGE | {"STREAM_TABLE_PREFIX": prefix})
+    assert settings.table_prefix == (prefix if accepted else "retail")
+    assert problems(settings) == ([] if accepted else ["STREAM_TABLE_PREFIX"])
+
+
+@given(environment=st.dictionaries(st.one_of(st.sampled_from(NAMES), any_text), any_text))
+def test_nothing_raises_on_garbage(environment: dict[str, str]) -> None:
+    settings = read_settings(environment)
+    assert settings.log_level in LOG_LEVELS
+    assert settings.table_prefix.isalnum()
+    world = settings.world
+    for value, (low, high) in zip(
+        (world.stores, world.distribution_centers, world.products, world.customers), BOUNDS.values(), strict=True
+    ):
+        assert low <= value <= high
+    assert world.distribution_centers <= world.stores
+    assert len(set(problems(settings))) == len(settings.problems)
+    for problem in settings.problems:
+        assert problem.setting in NAMES
+        assert problem.message.endswith(".")
+
+
+@given(secret=st.text(st.characters(codec="ascii"), min_size=8), name=st.sampled_from(NAMES))
+def test_problems_do_not_repeat_what_was_set(secret: str, name: str) -> None:
+    """A secret pasted into the wrong setting stays there."""
+    for problem in read_settings({name: f"§{secret}§"}).problems:
+        assert "§" not in problem.message
