@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
 import orjson
 import pytest
-from streaming.adapters.memory_stores import MemoryControlStore, MemoryShardStore
 
 from shared.clock import MICROSECONDS
 from streaming.adapters.memory_publisher import Fault, MemoryPublisher
+from streaming.adapters.memory_stores import MemoryControlStore, MemoryShardStore
 from streaming.core.batching import lane_of
 from streaming.core.breaker import BreakerStatus
 from streaming.core.outcome import ErrorCategory, SendFailed
 from streaming.core.session import Session, Status
 from streaming.flows import reports
-from streaming.flows.control import StartRequest
+from streaming.flows.control import StartRequest, Stopped
 from tests.flows.killing import Killed, Writes
 from tests.flows.process import Process
 from tests.flows.virtual_clock import NOON, VirtualClock
@@ -80,6 +81,13 @@ def due_between(hub: MemoryPublisher, begin_us: int, end_us: int) -> int:
 
 def first_deliveries(events: list[Event]) -> list[Event]:
     return list({event.trace_id: event for event in reversed(events)}.values())[::-1]
+
+
+async def stop_while_ticking(process: Process) -> object:
+    ticking = asyncio.ensure_future(process.tick_until(seconds(60)))
+    stopped = await process.control.stop()
+    ticking.cancel()
+    return stopped
 
 
 async def test_a_stream_of_a_minute_has_exactly_its_events_and_ends_by_itself() -> None:
@@ -207,16 +215,9 @@ async def test_stop_settles_what_is_planned_and_a_new_session_begins_its_own_wor
     await start(process, emit_interval_ms=100, burst=10)
     await stage.clock.run(process.tick_until(seconds(5)))
 
-    async def stop_while_ticking() -> object:
-        import asyncio  # noqa: PLC0415 - here only
-
-        ticking = asyncio.ensure_future(process.tick_until(seconds(60)))
-        stopped = await process.control.stop()
-        ticking.cancel()
-        return stopped
-
-    stopped = await stage.clock.run(stop_while_ticking())
-    assert stopped.complete  # type: ignore[union-attr]  # the clock's run has a result here
+    stopped = await stage.clock.run(stop_while_ticking(process))
+    assert isinstance(stopped, Stopped)
+    assert stopped.complete
     assert (await process.observer.view()).books.pending == 0
     session = await start(process, emit_interval_ms=100, burst=10, duration_minutes=1 / 60)
     await stage.clock.run(process.tick_until(stage.clock.now_us() + 5 * MICROSECONDS))
@@ -348,14 +349,7 @@ async def test_stopping_while_the_breaker_is_open_leaves_nothing_pending() -> No
     session = (await process.observer.view()).session
     assert session is not None
 
-    async def stop_while_ticking() -> None:
-        import asyncio  # noqa: PLC0415 - here only
-
-        ticking = asyncio.ensure_future(process.tick_until(seconds(60)))
-        await process.control.stop()
-        ticking.cancel()
-
-    await stage.clock.run(stop_while_ticking())
+    await stage.clock.run(stop_while_ticking(process))
 
     view = await process.observer.view()
     assert view.status is Status.STOPPED
