@@ -49,14 +49,13 @@ class Advertising:
         low, high = campaign.cost_cents
         district.scribe.ad_impression(
             Frame(campaign.campaign_id, None, None, journey.correlation_id),
-            campaign.channel,
-            campaign.campaign_id,
-            1 + share_of(draw[4], CREATIVES),
-            ad_id(customer),
-            f"impression_{district.tag}-{number:x}",
-            low + share_of(draw[5], high - low + 1),
-            DEVICES[share_of(draw[6], len(DEVICES))],
-            customer,
+            campaign=campaign,
+            creative=1 + share_of(draw[4], CREATIVES),
+            ad=ad_id(customer),
+            impression_id=f"impression_{district.tag}-{number:x}",
+            cents=low + share_of(draw[5], high - low + 1),
+            device=DEVICES[share_of(draw[6], len(DEVICES))],
+            customer_id=customer,
         )
         if responds:
             # Busy from now on, so that no other visit is begun that would overlap with the one to come.

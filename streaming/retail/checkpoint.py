@@ -40,7 +40,7 @@ class CheckpointError(ValueError):
 
 
 class WorldTooLargeError(ValueError):
-    """The world doesn't fit into the shards' checkpoints; ``shards_needed`` says what would do, None that nothing would."""
+    """The world doesn't fit into its shards' checkpoints. ``shards_needed`` would do; None if no number would."""
 
     def __init__(self, shards_needed: int | None) -> None:
         self.shards_needed = shards_needed

@@ -154,7 +154,7 @@ class District:
         clock = local_time(region_of(self.dc.dc_id), second)
         closed_day = is_closed_day(clock.day)
         for index, store in enumerate(self.stores):
-            hours = store_hours(store, clock.day, closed_day)
+            hours = store_hours(store, closed_day=closed_day)
             should = hours.opens <= clock.minute < hours.closes
             self.closes_at[index] = (
                 _NO_CLOSING if store.always_open else second - second % 60 + (hours.closes - clock.minute) * 60

@@ -8,6 +8,7 @@ from streaming.retail.advertising import Advertising
 from streaming.retail.agenda import Step
 from streaming.retail.orders import Orders
 from streaming.retail.replenishment import Replenishment
+from streaming.retail.till import Till
 from streaming.retail.visits import Visits
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ class Life:
     def __init__(self, district: District) -> None:
         self.district = district
         self._goods = goods = Replenishment(district)
-        self._visits = visits = Visits(district, goods)
+        till = Till(district, goods)
+        self._visits = visits = Visits(district, till)
         self._orders = orders = Orders(district, goods)
         self._advertising = advertising = Advertising(district, visits, orders)
         handlers: dict[Step, Callable[[int, int, int, int], None]] = {
@@ -35,7 +37,7 @@ class Life:
             Step.RESPOND: advertising.respond,
             Step.PICK: orders.pick,
             Step.SHIP: orders.ship,
-            Step.RETURN: visits.bring_back,
+            Step.RETURN: till.take_back,
             Step.DISPATCH: goods.dispatch,
             Step.ARRIVE: goods.arrive,
             Step.UNLOAD: goods.unload,

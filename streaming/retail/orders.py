@@ -9,8 +9,8 @@ from streaming.retail.agenda import Step
 from streaming.retail.attribution import NO_ATTRIBUTION
 from streaming.retail.disruption import DisruptionType
 from streaming.retail.draws import share_of
-from streaming.retail.sale import QUANTITIES, Line, choose_tenders, processing_ms, tax_cents
-from streaming.retail.scribe import Frame, Totals
+from streaming.retail.sale import QUANTITIES, Line, Totals, choose_tenders, gross_cents, processing_ms, tax_cents
+from streaming.retail.scribe import Frame
 
 if TYPE_CHECKING:
     from streaming.retail.attribution import Attribution
@@ -67,23 +67,37 @@ class Orders:
         store = district.stores[home]
         node_type, node_id = self._named(node)
         totals = Totals(
-            sum(products[line.product].price_cents * line.quantity for line in lines),
-            0,
-            tax_cents(products, lines, None, store.tax_basis_points),
+            gross=gross_cents(products, lines),
+            discount=0,
+            tax=tax_cents(products, lines, None, store.tax_basis_points),
         )
         tenders = choose_tenders(draw[4], draw[5], draw[6], online=True)
-        frame = Frame(order, order, None, attribution.correlation_id)
-        scribe = district.scribe
-        scribe.order_created(
-            frame, order, customer, MODES[mode], node_type, node_id, sum(line.quantity for line in lines), totals,
-            tenders.approved, attribution.campaign_id, attribution.impression_id,
-        )  # fmt: skip
+        district.scribe.order_created(
+            Frame(order, order, None, attribution.correlation_id),
+            order_id=order,
+            customer_id=customer,
+            mode=MODES[mode],
+            node_type=node_type,
+            node_id=node_id,
+            item_count=sum(line.quantity for line in lines),
+            totals=totals,
+            tender=tenders.approved,
+            attribution=attribution,
+        )
         paying = Frame(order, order, order, attribution.correlation_id)
         for attempt, (method, reason) in enumerate(tenders.attempts(), 1):
-            scribe.payment_processed(
-                paying, None, order, method, totals.total, f"txn_{district.tag}-{number:x}-{attempt}",
-                processing_ms(method, draw[7]), reason, None, customer,
-            )  # fmt: skip
+            district.scribe.payment_processed(
+                paying,
+                receipt_id=None,
+                order_id=order,
+                method=method,
+                cents=totals.total,
+                transaction_id=f"txn_{district.tag}-{number:x}-{attempt}",
+                milliseconds=processing_ms(method, draw[7]),
+                decline_reason=reason,
+                store_id=None,
+                customer_id=customer,
+            )
         self._reserve(node, lines, order)
         pick = _HOUR // 2 + share_of(district.draws.block(number, _FULFIL)[0], 3 * _HOUR)
         district.later(district.pace.lead_ticks(pick), Step.PICK, number, node, mode)
@@ -105,11 +119,15 @@ class Orders:
         if node == _CENTER:
             frame = Frame(f"dc_{self._d.dc.dc_id}", order, order)
             for line in lines:
-                self._goods.take_from_center(frame, line.product, line.quantity, "ONLINE_ORDER", order)
+                self._goods.take_from_center(
+                    frame, product=line.product, quantity=line.quantity, reason="ONLINE_ORDER", source=order
+                )
         else:
             frame = Frame(f"store_{self._d.stores[node].store_id}", order, order)
             for line in lines:
-                self._goods.take_from_store(node, frame, line.product, line.quantity, "ONLINE_ORDER", order)
+                self._goods.take_from_store(
+                    node, frame, product=line.product, quantity=line.quantity, reason="ONLINE_ORDER", source=order
+                )
 
     def _named(self, node: int) -> tuple[str, int]:
         return ("DC", self._d.dc.dc_id) if node == _CENTER else ("STORE", self._d.stores[node].store_id)
@@ -142,4 +160,11 @@ class Orders:
     def _moved(self, event_type: str, number: int, node: int, mode: int) -> None:
         order = f"order_{self._d.tag}-{number:x}"
         node_type, node_id = self._named(node)
-        self._d.scribe.order_moved(event_type, Frame(order, order, order), order, node_type, node_id, MODES[mode])
+        self._d.scribe.order_moved(
+            event_type,
+            Frame(order, order, order),
+            order_id=order,
+            node_type=node_type,
+            node_id=node_id,
+            mode=MODES[mode],
+        )

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def place(drafts: Sequence[Draft], *, trace_prefix: str, first: int, start_us: int, step_us: int = 1) -> list[Event]:
-    """The events of ``drafts``: the ``i``-th has the number ``first + i`` and happens ``i`` steps after ``start_us``."""
+    """The events of ``drafts``: number ``first + i`` of the trace, ``i`` steps after ``start_us``."""
     events: list[Event] = []
     add, heads = events.append, HEADS
     second, prefix = -1, ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil
 from typing import TYPE_CHECKING, Final
 
 from streaming.retail.agenda import Step
@@ -33,28 +34,38 @@ class Replenishment:
 
     # Stock of a store
 
-    def take_from_store(self, store: int, frame: Frame, product: int, quantity: int, reason: str, source: str) -> None:
+    def take_from_store(
+        self, store: int, frame: Frame, *, product: int, quantity: int, reason: str, source: str
+    ) -> None:
         """Take what is there at least; what falls to its reorder point is ordered."""
         district = self._d
         shelf = district.shelves[store]
         order = order_quantity(shelf, product, district.pace.order_scale, district.shelf)
-        if change(district.scribe, shelf, frame, product, -quantity, reason, source, order):
+        if change(
+            district.scribe, shelf, frame, product=product, delta=-quantity, reason=reason, source=source, order=order
+        ):
             district.open_orders[store].append((product, order))
             if not district.dispatching[store]:
                 district.dispatching[store] = True
                 wait = _HOUR * (1 + share_of(district.draws.block(district.number, _LOAD)[0], 3))
                 district.later(district.pace.lead_ticks(wait), Step.DISPATCH, 0, store)
 
-    def put_into_store(self, store: int, frame: Frame, product: int, quantity: int, reason: str, source: str) -> None:
-        change(self._d.scribe, self._d.shelves[store], frame, product, quantity, reason, source, 0)
+    def put_into_store(
+        self, store: int, frame: Frame, *, product: int, quantity: int, reason: str, source: str
+    ) -> None:
+        shelf = self._d.shelves[store]
+        change(self._d.scribe, shelf, frame, product=product, delta=quantity, reason=reason, source=source, order=0)
 
     # Stock of the distribution center
 
-    def take_from_center(self, frame: Frame, product: int, quantity: int, reason: str, source: str) -> None:
+    def take_from_center(self, frame: Frame, *, product: int, quantity: int, reason: str, source: str) -> None:
         """Take what is there at least; a supplier delivers what was reordered."""
         district = self._d
-        order = district.shelf.quantities[product]
-        if change(district.scribe, district.shelf, frame, product, -quantity, reason, source, order):
+        shelf = district.shelf
+        order = shelf.quantities[product]
+        if change(
+            district.scribe, shelf, frame, product=product, delta=-quantity, reason=reason, source=source, order=order
+        ):
             number = district.next_number()
             lead = _HOUR * (12 + share_of(district.draws.block(number, _LOAD)[0], 37))
             district.later(district.pace.lead_ticks(lead), Step.SUPPLY, number, 0, product, order)
@@ -69,7 +80,16 @@ class Replenishment:
             return
         delivery = f"delivery_{district.tag}-{number:x}"
         frame = Frame(f"dc_{district.dc.dc_id}", delivery)
-        change(district.scribe, district.shelf, frame, product, quantity, "SUPPLIER_DELIVERY", delivery, 0)
+        change(
+            district.scribe,
+            district.shelf,
+            frame,
+            product=product,
+            delta=quantity,
+            reason="SUPPLIER_DELIVERY",
+            source=delivery,
+            order=0,
+        )
 
     # Trucks
 
@@ -91,7 +111,9 @@ class Replenishment:
         for product, quantity in district.open_orders[store]:
             if len(loaded) < _LINES_ON_A_TRUCK and left[product] >= quantity:
                 loaded.append((product, quantity))
-                self.take_from_center(frame, product, quantity, "OUTBOUND_SHIPMENT", shipment)
+                self.take_from_center(
+                    frame, product=product, quantity=quantity, reason="OUTBOUND_SHIPMENT", source=shipment
+                )
             else:
                 waiting.append((product, quantity))
         district.open_orders[store] = waiting
@@ -119,9 +141,13 @@ class Replenishment:
         estimated = 30 + share_of(draw[0], 91)
         actual = max(20, estimated - 10 + share_of(draw[1], 31))
         district.scribe.truck_arrived(
-            self._shipment_frame(number, place.store_id), place.truck_id, district.dc.dc_id, place.store_id,
-            f"shipment_{district.tag}-{number:x}", estimated,
-        )  # fmt: skip
+            self._shipment_frame(number, place.store_id),
+            truck_id=place.truck_id,
+            dc_id=district.dc.dc_id,
+            store_id=place.store_id,
+            shipment_id=f"shipment_{district.tag}-{number:x}",
+            minutes=estimated,
+        )
         district.later(district.pace.lead_ticks(actual * 60), Step.UNLOAD, number, store, actual)
 
     def unload(self, number: int, store: int, minutes: int, _: int) -> None:
@@ -131,8 +157,17 @@ class Replenishment:
         shipment = f"shipment_{district.tag}-{number:x}"
         frame = self._shipment_frame(number, place.store_id)
         for product, quantity in district.shipments.pop(number):
-            self.put_into_store(store, frame, product, quantity, "INBOUND_SHIPMENT", shipment)
-        district.scribe.truck_departed(frame, place.truck_id, district.dc.dc_id, place.store_id, shipment, minutes)
+            self.put_into_store(
+                store, frame, product=product, quantity=quantity, reason="INBOUND_SHIPMENT", source=shipment
+            )
+        district.scribe.truck_departed(
+            frame,
+            truck_id=place.truck_id,
+            dc_id=district.dc.dc_id,
+            store_id=place.store_id,
+            shipment_id=shipment,
+            minutes=minutes,
+        )
         if district.open_orders[store]:
             district.later(district.pace.lead_ticks(_HOUR), Step.DISPATCH, 0, store)
         else:
@@ -153,7 +188,9 @@ class Replenishment:
         count = f"count_{district.tag}-{number:x}"
         frame = Frame(f"store_{district.stores[store].store_id}", count)
         reason = "DAMAGED" if draw[5] < FULL // 2 else "LOST"
-        self.take_from_store(store, frame, product, min(on_hand, 1 + (draw[6] & 1)), reason, count)
+        self.take_from_store(
+            store, frame, product=product, quantity=min(on_hand, 1 + (draw[6] & 1)), reason=reason, source=count
+        )
         return True
 
     def strike_shortages(self) -> None:
@@ -170,14 +207,14 @@ class Replenishment:
 
     def _strike(self, disruption_id: str, store_id: int | None, product: int, severity: float) -> None:
         district = self._d
-        source = f"shortage_{disruption_id}"
-        shelf = district.shelf if store_id is None else district.shelves[district.dc.store_ids.index(store_id)]
-        missing = -int(-shelf.on_hand[product] * severity // 1) if shelf.on_hand[product] else 0
+        store = None if store_id is None else district.dc.store_ids.index(store_id)
+        shelf = district.shelf if store is None else district.shelves[store]
+        missing = ceil(shelf.on_hand[product] * severity)
         if not missing:
             return
-        if store_id is None:
-            self.take_from_center(Frame(f"dc_{district.dc.dc_id}", None), product, missing, "LOST", source)
+        source = f"shortage_{disruption_id}"
+        if store is None:
+            self.take_from_center(shelf.frame, product=product, quantity=missing, reason="LOST", source=source)
         else:
-            store = district.dc.store_ids.index(store_id)
-            self.take_from_store(store, Frame(f"store_{store_id}", None), product, missing, "LOST", source)
+            self.take_from_store(store, shelf.frame, product=product, quantity=missing, reason="LOST", source=source)
         district.trouble.touched(disruption_id)

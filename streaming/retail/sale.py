@@ -57,6 +57,26 @@ class Tenders(NamedTuple):
         return ((self.declined, self.reason), (self.approved, None))
 
 
+class Totals(NamedTuple):
+    """The money of a sale, in cents."""
+
+    gross: int
+    discount: int
+    tax: int
+
+    @property
+    def subtotal(self) -> int:
+        return self.gross - self.discount
+
+    @property
+    def total(self) -> int:
+        return self.gross - self.discount + self.tax
+
+
+def gross_cents(products: Sequence[Product], lines: Sequence[Line]) -> int:
+    return sum(products[line.product].price_cents * line.quantity for line in lines)
+
+
 def choose_discount(products: Sequence[Product], lines: Sequence[Line], draw: int) -> Discount | None:
     """The promotion that the basket earns, if it has one and comes to enough for it."""
     if draw >= _PROMOTED:

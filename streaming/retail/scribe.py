@@ -13,6 +13,10 @@ from streaming.retail import event_types as t
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from streaming.retail.attribution import Attribution
+    from streaming.retail.marketing import Campaign, Promotion
+    from streaming.retail.sale import Totals
+
 Draft = tuple[str, str, str]
 """Event type, partition key, and the text that follows the timestamp in the envelope."""
 
@@ -47,25 +51,15 @@ class Frame:
         )
 
 
-class Totals:
-    """The money of a sale, in cents."""
+def _decimals(totals: Totals) -> str:
+    return f'"subtotal":{money(totals.subtotal)},"tax":{money(totals.tax)},"total":{money(totals.total)}'
 
-    __slots__ = ("discount", "gross", "tax", "total")
 
-    def __init__(self, gross: int, discount: int, tax: int) -> None:
-        self.gross = gross
-        self.discount = discount
-        self.tax = tax
-        self.total = gross - discount + tax
-
-    def decimals(self) -> str:
-        return f'"subtotal":{money(self.gross - self.discount)},"tax":{money(self.tax)},"total":{money(self.total)}'
-
-    def cents(self) -> str:
-        return (
-            f'"gross_subtotal_cents":{self.gross},"discount_cents":{self.discount},'
-            f'"subtotal_cents":{self.gross - self.discount},"tax_cents":{self.tax},"total_cents":{self.total}'
-        )
+def _cents(totals: Totals) -> str:
+    return (
+        f'"gross_subtotal_cents":{totals.gross},"discount_cents":{totals.discount},'
+        f'"subtotal_cents":{totals.subtotal},"tax_cents":{totals.tax},"total_cents":{totals.total}'
+    )
 
 
 class Scribe:
@@ -94,7 +88,7 @@ class Scribe:
 
     # Stores
 
-    def customer_entered(self, frame: Frame, store_id: int, count: int, dwell_seconds: int) -> None:
+    def customer_entered(self, frame: Frame, *, store_id: int, count: int, dwell_seconds: int) -> None:
         if self.wants(t.CUSTOMER_ENTERED):
             self.write(
                 t.CUSTOMER_ENTERED,
@@ -103,7 +97,7 @@ class Scribe:
                 f'"customer_count":{count},"dwell_time":{dwell_seconds}',
             )
 
-    def zone_changed(self, frame: Frame, store_id: int, ble: str, from_zone: str, to_zone: str) -> None:
+    def zone_changed(self, frame: Frame, *, store_id: int, ble: str, from_zone: str, to_zone: str) -> None:
         if self.wants(t.CUSTOMER_ZONE_CHANGED):
             self.write(
                 t.CUSTOMER_ZONE_CHANGED,
@@ -112,7 +106,7 @@ class Scribe:
                 f'"to_zone":"{to_zone}","timestamp":"@"',
             )
 
-    def ble_ping(self, frame: Frame, store_id: int, ble: str, zone: str, beacon: int, rssi: int) -> None:
+    def ble_ping(self, frame: Frame, *, store_id: int, ble: str, zone: str, beacon: int, rssi: int) -> None:
         if self.wants(t.BLE_PING_DETECTED):
             self.write(
                 t.BLE_PING_DETECTED,
@@ -134,33 +128,34 @@ class Scribe:
     def receipt_created(
         self,
         frame: Frame,
+        *,
         store_id: int,
         customer_id: int,
         receipt_id: str,
         totals: Totals,
         tender: str,
         item_count: int,
-        campaign_id: str | None,
-        impression_id: str | None,
+        attribution: Attribution,
     ) -> None:
         if self.wants(t.RECEIPT_CREATED):
             self.write(
                 t.RECEIPT_CREATED,
                 frame,
-                f'"store_id":{store_id},"customer_id":{customer_id},"receipt_id":"{receipt_id}",{totals.decimals()},'
-                f'"tender_type":"{tender}","item_count":{item_count},"campaign_id":{quoted(campaign_id)},'
-                f'"impression_id":{quoted(impression_id)},{totals.cents()}',
+                f'"store_id":{store_id},"customer_id":{customer_id},"receipt_id":"{receipt_id}",{_decimals(totals)},'
+                f'"tender_type":"{tender}","item_count":{item_count},"campaign_id":{quoted(attribution.campaign_id)},'
+                f'"impression_id":{quoted(attribution.impression_id)},{_cents(totals)}',
             )
 
     def receipt_line(
         self,
         frame: Frame,
+        *,
         receipt_id: str,
         line: int,
         product_id: int,
         quantity: int,
         unit_cents: int,
-        promo: str | None,
+        promo_code: str | None,
     ) -> None:
         if self.wants(t.RECEIPT_LINE_ADDED):
             self.write(
@@ -168,16 +163,16 @@ class Scribe:
                 frame,
                 f'"receipt_id":"{receipt_id}","line_number":{line},"product_id":{product_id},"quantity":{quantity},'
                 f'"unit_price":{money(unit_cents)},"extended_price":{money(unit_cents * quantity)},'
-                f'"promo_code":{quoted(promo)}',
+                f'"promo_code":{quoted(promo_code)}',
             )
 
     def promotion_applied(
         self,
         frame: Frame,
+        *,
         receipt_id: str,
-        code: str,
+        promotion: Promotion,
         discount_cents: int,
-        discount_type: str,
         product_ids: Sequence[int],
         store_id: int,
         customer_id: int,
@@ -186,8 +181,8 @@ class Scribe:
             self.write(
                 t.PROMOTION_APPLIED,
                 frame,
-                f'"receipt_id":"{receipt_id}","promo_code":"{code}","discount_amount":{money(discount_cents)},'
-                f'"discount_cents":{discount_cents},"discount_type":"{discount_type}",'
+                f'"receipt_id":"{receipt_id}","promo_code":"{promotion.code}","discount_amount":{money(discount_cents)},'
+                f'"discount_cents":{discount_cents},"discount_type":"{promotion.discount_type}",'
                 f'"product_count":{len(product_ids)},"product_ids":[{",".join(map(str, product_ids))}],'
                 f'"store_id":{store_id},"customer_id":{customer_id}',
             )
@@ -195,13 +190,14 @@ class Scribe:
     def payment_processed(
         self,
         frame: Frame,
+        *,
         receipt_id: str | None,
         order_id: str | None,
         method: str,
         cents: int,
         transaction_id: str,
         milliseconds: int,
-        declined: str | None,
+        decline_reason: str | None,
         store_id: int | None,
         customer_id: int,
     ) -> None:
@@ -212,13 +208,15 @@ class Scribe:
                 f'"receipt_id":{quoted(receipt_id)},"order_id":{quoted(order_id)},"payment_method":"{method}",'
                 f'"amount":{money(cents)},"amount_cents":{cents},"transaction_id":"{transaction_id}",'
                 f'"processing_time":"@","processing_time_ms":{milliseconds},'
-                f'"status":"{"DECLINED" if declined else "APPROVED"}","decline_reason":{quoted(declined)},'
+                f'"status":"{"DECLINED" if decline_reason else "APPROVED"}","decline_reason":{quoted(decline_reason)},'
                 f'"store_id":{store_id or "null"},"customer_id":{customer_id}',
             )
 
     # Goods: ``node`` is the fragment that says whose stock it is, `"store_id":7,"dc_id":null`
 
-    def inventory_updated(self, frame: Frame, node: str, product_id: int, delta: int, reason: str, source: str) -> None:
+    def inventory_updated(
+        self, frame: Frame, *, node: str, product_id: int, delta: int, reason: str, source: str
+    ) -> None:
         if self.wants(t.INVENTORY_UPDATED):
             self.write(
                 t.INVENTORY_UPDATED,
@@ -226,7 +224,7 @@ class Scribe:
                 f'{node},"product_id":{product_id},"quantity_delta":{delta},"reason":"{reason}","source":"{source}"',
             )
 
-    def stockout_detected(self, frame: Frame, node: str, product_id: int, last_known_quantity: int) -> None:
+    def stockout_detected(self, frame: Frame, *, node: str, product_id: int, last_known_quantity: int) -> None:
         if self.wants(t.STOCKOUT_DETECTED):
             self.write(
                 t.STOCKOUT_DETECTED,
@@ -235,7 +233,7 @@ class Scribe:
             )
 
     def reorder_triggered(
-        self, frame: Frame, node: str, product_id: int, current: int, quantity: int, point: int, priority: str
+        self, frame: Frame, *, node: str, product_id: int, current: int, quantity: int, point: int, priority: str
     ) -> None:
         if self.wants(t.REORDER_TRIGGERED):
             self.write(
@@ -246,7 +244,7 @@ class Scribe:
             )
 
     def truck_arrived(
-        self, frame: Frame, truck_id: str, dc_id: int, store_id: int, shipment_id: str, minutes: int
+        self, frame: Frame, *, truck_id: str, dc_id: int, store_id: int, shipment_id: str, minutes: int
     ) -> None:
         if self.wants(t.TRUCK_ARRIVED):
             self.write(
@@ -257,7 +255,7 @@ class Scribe:
             )
 
     def truck_departed(
-        self, frame: Frame, truck_id: str, dc_id: int, store_id: int, shipment_id: str, minutes: int
+        self, frame: Frame, *, truck_id: str, dc_id: int, store_id: int, shipment_id: str, minutes: int
     ) -> None:
         if self.wants(t.TRUCK_DEPARTED):
             self.write(
@@ -272,8 +270,8 @@ class Scribe:
     def ad_impression(
         self,
         frame: Frame,
-        channel: str,
-        campaign_id: str,
+        *,
+        campaign: Campaign,
         creative: int,
         ad: str,
         impression_id: str,
@@ -285,7 +283,8 @@ class Scribe:
             self.write(
                 t.AD_IMPRESSION,
                 frame,
-                f'"channel":"{channel}","campaign_id":"{campaign_id}","creative_id":"creative_{campaign_id[9:]}_{creative}",'
+                f'"channel":"{campaign.channel}","campaign_id":"{campaign.campaign_id}",'
+                f'"creative_id":"creative_{campaign.campaign_id[9:]}_{creative}",'
                 f'"customer_ad_id":"{ad}","impression_id":"{impression_id}","cost":{money(cents)},'
                 f'"device_type":"{device}","customer_id":{customer_id}',
             )
@@ -293,6 +292,7 @@ class Scribe:
     def order_created(
         self,
         frame: Frame,
+        *,
         order_id: str,
         customer_id: int,
         mode: str,
@@ -301,21 +301,20 @@ class Scribe:
         item_count: int,
         totals: Totals,
         tender: str,
-        campaign_id: str | None,
-        impression_id: str | None,
+        attribution: Attribution,
     ) -> None:
         if self.wants(t.ONLINE_ORDER_CREATED):
             self.write(
                 t.ONLINE_ORDER_CREATED,
                 frame,
                 f'"order_id":"{order_id}","customer_id":{customer_id},"fulfillment_mode":"{mode}",'
-                f'"node_type":"{node_type}","node_id":{node_id},"item_count":{item_count},{totals.decimals()},'
-                f'"tender_type":"{tender}","campaign_id":{quoted(campaign_id)},"impression_id":{quoted(impression_id)},'
-                f"{totals.cents()}",
+                f'"node_type":"{node_type}","node_id":{node_id},"item_count":{item_count},{_decimals(totals)},'
+                f'"tender_type":"{tender}","campaign_id":{quoted(attribution.campaign_id)},"impression_id":{quoted(attribution.impression_id)},'
+                f"{_cents(totals)}",
             )
 
     def order_moved(
-        self, event_type: str, frame: Frame, order_id: str, node_type: str, node_id: int, mode: str
+        self, event_type: str, frame: Frame, *, order_id: str, node_type: str, node_id: int, mode: str
     ) -> None:
         """``event_type`` is picked or shipped."""
         if self.wants(event_type):

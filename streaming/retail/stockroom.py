@@ -76,23 +76,31 @@ def order_quantity(shelf: Shelf, product: int, scale: int, dc: Shelf) -> int:
 
 
 def change(
-    scribe: Scribe, shelf: Shelf, frame: Frame, product: int, delta: int, reason: str, source: str, quantity: int
+    scribe: Scribe, shelf: Shelf, frame: Frame, *, product: int, delta: int, reason: str, source: str, order: int
 ) -> bool:
     """Add ``delta`` to the stock of ``product``; a decrease is never more than there is.
 
-    Returns whether a reorder of ``quantity`` was triggered: the caller sees that it is delivered.
+    Returns whether a reorder of ``order`` was triggered: the caller sees that it is delivered.
     """
     before = shelf.on_hand[product]
     after = before + delta
     shelf.on_hand[product] = after
-    scribe.inventory_updated(frame, shelf.node, product + 1, delta, reason, source)
+    scribe.inventory_updated(frame, node=shelf.node, product_id=product + 1, delta=delta, reason=reason, source=source)
     if delta > 0:
         return False
     point = shelf.points[product]
     crossed = after <= point < before
     if crossed:
         priority = "URGENT" if after == 0 else "HIGH" if after * 2 <= point else "NORMAL"
-        scribe.reorder_triggered(shelf.frame, shelf.node, product + 1, after, quantity, point, priority)
+        scribe.reorder_triggered(
+            shelf.frame,
+            node=shelf.node,
+            product_id=product + 1,
+            current=after,
+            quantity=order,
+            point=point,
+            priority=priority,
+        )
     if after == 0:
-        scribe.stockout_detected(shelf.frame, shelf.node, product + 1, before)
+        scribe.stockout_detected(shelf.frame, node=shelf.node, product_id=product + 1, last_known_quantity=before)
     return crossed

@@ -11,7 +11,7 @@ from enum import IntEnum
 from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
-from streaming.retail.draws import FULL, Draws
+from streaming.retail.draws import Draws
 from streaming.retail.local_time import holidays, local_time
 
 if TYPE_CHECKING:
@@ -62,20 +62,23 @@ _STORM: Final = Weather(name="storm", percent=70)
 _SNOW: Final = Weather(name="snow", percent=60)
 
 
+_OTHER_MONTHS: Final = (_STORM,) * 1 + (_RAIN,) * 5 + (CLEAR,) * 14
+_SUMMER: Final = (_STORM,) * 1 + (_RAIN,) * 4 + (_HEAT,) * 3 + (CLEAR,) * 12
+_WINTER_WITH_SNOW: Final = (_SNOW,) * 3 + (_RAIN,) * 3 + (CLEAR,) * 14
+"""Twentieths of all days."""
+
+
 def weather(seed: int, region: Region, day: date) -> Weather:
     """The weather of a region on a day: the same for all who ask."""
     draw = Draws("weather", seed, region.name).block(day.toordinal())[0]
-    percent = draw * 100 // FULL
-    winter, summer = day.month in {12, 1, 2}, day.month in {6, 7, 8}
-    if percent < 6:
-        return _SNOW if winter and region.snow else _STORM
-    if percent < 14 and winter and region.snow:
-        return _SNOW
-    if percent < 28:
-        return _RAIN
-    if percent < 40 and summer:
-        return _HEAT
-    return CLEAR
+    season = (
+        _WINTER_WITH_SNOW
+        if region.snow and day.month in {12, 1, 2}
+        else _SUMMER
+        if day.month in {6, 7, 8}
+        else _OTHER_MONTHS
+    )
+    return season[draw * len(season) >> 16]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +89,7 @@ class StoreHours:
     closes: int
 
 
-def store_hours(store: Store, day: date, closed_day: bool) -> StoreHours:
+def store_hours(store: Store, *, closed_day: bool) -> StoreHours:
     if closed_day and not store.always_open:
         return StoreHours(opens=0, closes=0)
     return StoreHours(opens=store.opens_hour * 60, closes=store.closes_hour * 60)
@@ -139,7 +142,7 @@ def traffic(
     sky = weather(seed, region, day).percent
     shares = []
     for store in stores:
-        hours = store_hours(store, day, closed_day)
+        hours = store_hours(store, closed_day=closed_day)
         if not _entry_allowed(hours, clock.minute, store.always_open):
             shares.append(0)
             continue

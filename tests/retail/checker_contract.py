@@ -66,7 +66,7 @@ def _integer(value: object, least: int) -> bool:
 
 
 def _money(value: object) -> bool:
-    return type(value) is float and value >= 0 and abs(value * 100 - round(value * 100)) < 1e-6  # noqa: PLR2004 - float noise
+    return type(value) is float and value >= 0 and abs(value * 100 - round(value * 100)) < 1e-6
 
 
 _KINDS: dict[str, Callable[[object], bool]] = {

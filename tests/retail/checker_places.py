@@ -98,7 +98,9 @@ class Visits:
 
     def finish(self, _last: str) -> None:
         by_customer: defaultdict[int, list[Visit]] = defaultdict(list)
-        owners = {row["ble_id"]: row["customer_id"] for row in self._reference.customers.values()} if self._reference else {}
+        owners = (
+            {row["ble_id"]: row["customer_id"] for row in self._reference.customers.values()} if self._reference else {}
+        )
         for visit in self._visits.values():
             owner = owners.get(visit.ble) if visit.ble else None
             if self._reference and visit.ble:
@@ -128,7 +130,9 @@ class Trucks:
         match envelope["event_type"]:
             case "truck_arrived":
                 shipment = payload["shipment_id"]
-                expect(shipment not in self._here and shipment not in self._gone, "11 a shipment arrives once", envelope)
+                expect(
+                    shipment not in self._here and shipment not in self._gone, "11 a shipment arrives once", envelope
+                )
                 expect(payload["truck_id"] not in self._by_truck, "a truck is in one place", envelope)
                 self._here[shipment] = payload
                 self._by_truck[payload["truck_id"]] = shipment

@@ -155,7 +155,9 @@ class Receipts(Sales):
             expect(created["discount_cents"] == 0 and not coded, "4 no promotion, no discount", sale.created)
             return
         expect(promotion["discount_cents"] == created["discount_cents"], "4 the discount", promotion)
-        expect(cents(promotion["discount_amount"]) == promotion["discount_cents"], "4 the discount's decimals", promotion)
+        expect(
+            cents(promotion["discount_amount"]) == promotion["discount_cents"], "4 the discount's decimals", promotion
+        )
         expect(promotion["product_ids"] == coded, "4 the lines it touched bear the code", promotion)
         expect(promotion["product_count"] == len(coded), "4 product_count", promotion)
         expect({line["promo_code"] for line in sale.lines} <= {None, promotion["promo_code"]}, "4 the code", promotion)
@@ -229,7 +231,9 @@ class Orders(Sales):
             price = cents(product["price"]) * quantity
             gross += price
             taxable += price * product["taxability_percent"] / 100
-        self._report.expect(gross == created["gross_subtotal_cents"], "2 the goods make the gross subtotal", sale.created)
+        self._report.expect(
+            gross == created["gross_subtotal_cents"], "2 the goods make the gross subtotal", sale.created
+        )
         home = self._reference.customers[created["customer_id"]]["home_store_id"]
         rate = self._reference.stores[home]["tax_rate_percent"] / 100
         off = abs(taxable * rate - created["tax_cents"])

@@ -110,4 +110,4 @@ class Stock:
     def finish(self, _last: str) -> None:
         late = sum(balance.crossed or balance.ran_out for balance in self._cells.values())
         # One unfinished tick in each of a few districts.
-        self._report.expect(late < 10, "5 reorders and stockouts follow at once", {"late": late})  # noqa: PLR2004 - see above
+        self._report.expect(late < 10, "5 reorders and stockouts follow at once", {"late": late})
