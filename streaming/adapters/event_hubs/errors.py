@@ -46,7 +46,9 @@ CATEGORY_OF_CONDITION: Final[Mapping[str, ErrorCategory]] = {
     "operation-cancelled": ErrorCategory.CONNECTION_ERROR,
     "auth-failed": ErrorCategory.AUTHENTICATION,
     "entity-disabled": ErrorCategory.NOT_FOUND,
-    "argument-out-of-range": ErrorCategory.NOT_FOUND,  # the service's word for a partition that the hub does not have
+    # The service's words for a partition that the hub does not have.
+    "argument-out-of-range": ErrorCategory.NOT_FOUND,
+    "argument-error": ErrorCategory.NOT_FOUND,
     "publisher-revoked": ErrorCategory.AUTHORIZATION,
 }
 """By the AMQP condition without its namespace. Conditions that say nothing (internal-error, client-error, …) are left
@@ -83,6 +85,18 @@ CATEGORY_OF_TYPE: Final[tuple[tuple[type[BaseException], ErrorCategory], ...]] =
 SERVER_BUSY_SECONDS: Final = 4.0
 """How long Event Hubs asks clients to wait after server-busy (Microsoft's SDKs do)."""
 
+_LINK_LOST: Final = frozenset({None, "unknown-error", "client-error"})
+"""The conditions that the SDK itself gives to a batch whose link went before the hub had answered."""
+_SIGN_IN_AGAIN: Final = frozenset(
+    {
+        ErrorCategory.CONNECTION_ERROR,
+        ErrorCategory.CONNECTION_TIMEOUT,
+        ErrorCategory.AUTHENTICATION,
+        ErrorCategory.AUTHORIZATION,
+        ErrorCategory.NOT_FOUND,
+    }
+)
+"""After these, the link itself is in doubt, also where only a batch was refused."""
 _STATUS = re.compile(r"Status code: (\d{3})\b")
 _LONGEST_DETAIL = 1_000
 _LONGEST_CHAIN = 8
@@ -114,17 +128,21 @@ def classify(error: BaseException) -> Failure:
     """What ``error``, with all that caused it, means."""
     chain = tuple(_chain(error))
     condition = next((c for c in map(_condition, chain) if c is not None), None)
+    refused = isinstance(error, EventDataSendError) and condition not in _LINK_LOST
+    category = _category(chain, condition, refused=refused)
     return Failure(
-        category=_category(chain, condition),
+        category=category,
         detail=_one_line(error),
         condition=condition,
-        link_survives=isinstance(error, EventDataSendError) and condition in CATEGORY_OF_CONDITION,
+        link_survives=refused and category not in _SIGN_IN_AGAIN,
     )
 
 
-def _category(chain: tuple[BaseException, ...], condition: str | None) -> ErrorCategory:
+def _category(chain: tuple[BaseException, ...], condition: str | None, *, refused: bool) -> ErrorCategory:
     if condition is not None and condition in CATEGORY_OF_CONDITION:
         return CATEGORY_OF_CONDITION[condition]
+    if refused:
+        return ErrorCategory.UNKNOWN
     for status in map(_status, chain):
         if status is not None and status in CATEGORY_OF_STATUS:
             return CATEGORY_OF_STATUS[status]
