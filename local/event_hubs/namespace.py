@@ -80,3 +80,12 @@ class Namespace:
     def hides(self, hub: str) -> bool:
         """Whether a fault makes this hub unknown right now; counts as one strike."""
         return self.faults.strike(_UNKNOWN_HUB, hub=hub) is not None
+
+    def throttles(self, hub: str) -> bool:
+        """Whether this hub answers everything with server-busy, until that is switched off; counts as no strike."""
+        return any(
+            fault.kind is FaultKind.SERVER_BUSY
+            and fault.hub in {None, hub}
+            and (fault.partition, fault.count, fault.probability) == (None, None, 1.0)
+            for fault in (active.fault for active in self.faults.in_force())
+        )

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     Node = Callable[[Connection, Request], "Answer | None"]
 
-_OK, _ACCEPTED, _BAD_REQUEST, _UNAUTHORIZED, _NOT_FOUND = 200, 202, 400, 401, 404
+_OK, _ACCEPTED, _BAD_REQUEST, _UNAUTHORIZED, _NOT_FOUND, _BUSY = 200, 202, 400, 401, 404, 503
 _STRINGS: Final = 0xB1
 _YEAR_ONE_MS: Final = -62_135_596_800_000
 """What Azure says of a time that has not come yet."""
