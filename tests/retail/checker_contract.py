@@ -22,7 +22,8 @@ _MONEY = "gross_subtotal_cents:q discount_cents:q subtotal_cents:q tax_cents:q t
 _PAYLOADS = {
     "receipt_created": "store_id:i customer_id:i receipt_id:s subtotal:m tax:m total:m tender_type:s item_count:i "
     f"campaign_id:s? impression_id:s? {_MONEY}",
-    "receipt_line_added": "receipt_id:s line_number:i product_id:i quantity:i unit_price:m extended_price:m promo_code:s?",
+    "receipt_line_added": "receipt_id:s line_number:i product_id:i quantity:i unit_price:m extended_price:m "
+    "promo_code:s?",
     "payment_processed": "receipt_id:s? order_id:s? payment_method:s amount:m amount_cents:q transaction_id:s "
     "processing_time:s processing_time_ms:i status:s decline_reason:s? store_id:i? customer_id:i",
     "inventory_updated": "store_id:i? dc_id:i? product_id:i quantity_delta:n reason:s source:s",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ class Visits:
                 by_customer[customer].append(visit)
         for visits in by_customer.values():
             visits.sort(key=lambda visit: visit.entered)
-            for earlier, later in zip(visits, visits[1:], strict=False):
+            for earlier, later in pairwise(visits):
                 apart = earlier.last < later.entered
                 self._report.expect(apart, "6 nobody is in two stores at once", {"visits": (earlier, later)})
 
