@@ -11,6 +11,7 @@ from azure.functions.meta import Datum
 
 from local.functions_host.bindings import HttpTrigger, QueueTrigger, TimerTrigger
 from local.functions_host.http_message import Response, json_response
+from local.functions_host.listing import url_of
 from local.functions_host.queue_message import manual_message_metadata
 from local.functions_host.timer_request import timer_datum
 
@@ -90,8 +91,7 @@ class AdminApi:
             "config": {"name": function.name, "bindings": list(function.bindings)},
         }
         if isinstance(function.trigger, HttpTrigger):
-            parts = (self._base_url, self._route_prefix, function.trigger.route.strip("/"))
-            description["invoke_url_template"] = "/".join(part for part in parts if part)
+            description["invoke_url_template"] = url_of(function.trigger, self._base_url, self._route_prefix)
         return description
 
     def _run_now(self, function: IndexedFunction, body: bytes) -> Response:

@@ -14,9 +14,11 @@ from local.functions_host.supervisor import run
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+_INTERRUPTED = 130
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Returns the exit code: 0 after a stop, 2 when the host can't start."""
+    """Returns the exit code: 0 after a stop, 2 when the host can't start, 130 when it was interrupted before it had."""
     given = _parser().parse_args(arguments)
     options = HostOptions(
         app_root=given.app_root,
@@ -32,6 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     try:
         return run_core_tools(options) if given.host == "func" else run(options)
+    except KeyboardInterrupt:  # Before anything was up.
+        return _INTERRUPTED
     except StartupError as error:
         print(f"functions host: {error}", file=sys.stderr)  # noqa: T201  the terminal is where it belongs
         return 2

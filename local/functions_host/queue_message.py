@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 POISON_SUFFIX = "-poison"
 _LONGEST_QUEUE_NAME = 63
+_LARGEST_MESSAGE_BYTES = 64 * 1024
 
 
 class UndecodableMessageError(Exception):
@@ -28,8 +29,11 @@ def poison_queue_of(queue: str) -> str | None:
 
 
 def encode_content(content: bytes, *, base64_encoded: bool) -> str:
-    """Raises UnicodeDecodeError for bytes that are no text in a queue without base64."""
-    return base64.b64encode(content).decode() if base64_encoded else content.decode()
+    """Raises ValueError for more than storage takes, and for bytes that are no text in a queue without base64."""
+    text = base64.b64encode(content).decode() if base64_encoded else content.decode()
+    if len(text.encode()) > _LARGEST_MESSAGE_BYTES:
+        raise ValueError(f"a queue message of {len(content)} bytes: 64 KB are the most, encoded")
+    return text
 
 
 def message_datum(content: str, *, base64_encoded: bool) -> Datum:

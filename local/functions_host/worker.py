@@ -17,6 +17,7 @@ from local.functions_host.composition import compose
 from local.functions_host.host_json import read_host_json
 from local.functions_host.indexing import load_app
 from local.functions_host.invocation import Invoker
+from local.functions_host.listing import lines_of
 from local.functions_host.logs import configure_logging, parse_level, rotate_log
 from local.functions_host.options import StartupError
 from local.functions_host.settings import AppSettings, read_local_settings
@@ -85,6 +86,7 @@ def run_worker(
         raise StartupError(f"{options.app_root} can't be loaded: {error}") from error
     executor = ThreadPoolExecutor(max_workers=_thread_count(settings), thread_name_prefix="function")
     invoker = Invoker(executor)
+    base_url = f"http://localhost:{port}"
 
     async def serve() -> None:
         host = compose(
@@ -94,8 +96,11 @@ def run_worker(
             settings=settings,
             configuration=configuration,
             invoker=invoker,
-            base_url=f"http://localhost:{port}",
+            base_url=base_url,
         )
+        if number <= 1:
+            for line in lines_of(functions, base_url=base_url, route_prefix=configuration.route_prefix):
+                _log.info(line)
         await _Serving(host, options=options, rotates=number <= 1).run(listening, lifeline, ready)
 
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
@@ -189,7 +194,8 @@ class _Serving:
 
     async def _rotate(self) -> None:
         while self._rotates and self._options.log_file is not None:
-            rotate_log(self._options.log_file)
+            with suppress(OSError):  # Windows renames no file that is open.
+                rotate_log(self._options.log_file)
             await asyncio.sleep(_ROTATION_SECONDS)
 
 

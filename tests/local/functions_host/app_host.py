@@ -56,11 +56,17 @@ class AppFolder:
     def write(
         self, code: str, *, host: Mapping[str, Any] | None = None, settings: Mapping[str, Any] | None = None
     ) -> None:
-        """Write the app; ``host`` is host.json's ``extensions``, ``settings`` is local.settings.json."""
+        """Write the app; ``host`` is host.json's ``extensions``, ``settings`` is local.settings.json.
+
+        The port is a free one unless ``settings`` say otherwise.
+        """
         (self.path / "host.json").write_text(
             json.dumps({"version": "2.0", "extensions": {"http": {"routePrefix": ""}, **(host or {})}})
         )
-        (self.path / "local.settings.json").write_text(json.dumps(settings or {}))
+        given = dict(settings or {})
+        (self.path / "local.settings.json").write_text(
+            json.dumps({**given, "Host": {"LocalHttpPort": 0, **given.get("Host", {})}})
+        )
         (self.path / "function_app.py").write_text(APP_START + textwrap.dedent(code))
 
 
@@ -91,9 +97,7 @@ async def started(app: AppFolder, *arguments: str) -> AsyncIterator[RunningHost]
     environment = {name: value for name, value in os.environ.items() if "AzureWebJobs" not in name}
     with output.open("wb") as file:
         process = await asyncio.create_subprocess_exec(
-            *leashed(
-                [sys.executable, "-m", "local.functions_host", "--app-root", str(app.path), "--port", "0", *arguments]
-            ),
+            *leashed([sys.executable, "-m", "local.functions_host", "--app-root", str(app.path), *arguments]),
             stdout=file,
             stderr=asyncio.subprocess.STDOUT,
             cwd=_REPOSITORY,

@@ -16,7 +16,7 @@ from azure.storage.queue.aio import QueueServiceClient
 
 from local.functions_host.bindings import QueueOutput
 from local.functions_host.host_json import QueueOptions
-from local.functions_host.queue_message import poison_queue_of
+from local.functions_host.queue_message import encode_content, poison_queue_of
 from local.functions_host.queues import QueueListener
 from tests.local.functions_host.conditions import eventually
 from tests.local.functions_host.functions import function_runner, queue_function
@@ -324,6 +324,14 @@ async def test_outputs_make_their_queue_and_come_in_order(scene: Scene, output: 
         return
     received = [message async for message in scene.queue.receive_messages(messages_per_page=32)]
     assert [base64.b64decode(message.content) for message in received] == messages
+
+
+def test_a_message_over_64_kb_is_refused() -> None:
+    assert len(encode_content(b"x" * 49_152, base64_encoded=True)) == 65_536
+    with pytest.raises(ValueError, match="64 KB"):
+        encode_content(b"x" * 49_153, base64_encoded=True)
+    with pytest.raises(ValueError, match="64 KB"):
+        encode_content("ü".encode() * 40_000, base64_encoded=False)
 
 
 def test_poison_queues_have_none_of_their_own() -> None:
