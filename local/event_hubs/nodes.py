@@ -139,6 +139,8 @@ def describe(connection: Connection, request: Request) -> Answer:
         return Answer(_NOT_FOUND, f"The messaging entity {name!r} could not be found.")
     if not connection.permits(tokens.path_of(f"{name}/{MANAGEMENT}"), None):
         return Answer(_UNAUTHORIZED, f"No token permits to read the properties of {name!r}.")
+    if connection.namespace.throttles(name):
+        return Answer(_BUSY, "The request was terminated because the entity is being throttled.")
     return _description(hub, request)
 
 
