@@ -191,6 +191,8 @@ def _addresses(services: Services, snapshot: Snapshot) -> Table:
             (breaker, _BREAKER_COLORS.get(breaker, "")),
         ),
     )
+    if fault := snapshot.status.get("fault"):
+        grid.add_row("", Text(str(fault), style="red"))
     grid.add_row("API, dashboard", Text(services.url, style="bold cyan"))
     grid.add_row("event hub", f"{services.hub_address}/{services.hub_name}")
     if services.control_url:

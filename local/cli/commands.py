@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Final, NoReturn
 from local.azurite import Azurite, StoragePorts
 from local.consume import ConsumeOptions
 from local.consume import consume as consume_events
+from local.errors import LocalError
 from local.event_hubs.config import DEFAULT_HUB
 from local.functions_host.settings import read_local_settings
 from local.live_view import LiveScreen, PlainScreen
 from local.paths import STATE
-from local.stack.options import DEFAULT_PORT, StackOptions, settings_file
+from local.stack.options import DEFAULT_PORT, StackOptions, default_settings
 from local.stack.ports import free_ports
 from local.stack.runner import run_stack
 from local.stack.services import hub_connection_string
@@ -24,19 +25,21 @@ from streaming.adapters.event_hubs.connection import EVENT_HUB_SETTING
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
+    from pathlib import Path
 
 _STOPPING: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 def up(arguments: argparse.Namespace) -> int:
     """Run the stack until it is asked to stop."""
-    port = arguments.port
+    port, settings = arguments.port, _settings(arguments.settings)
     if port is None:
-        port = read_local_settings(settings_file()).port or DEFAULT_PORT
+        port = read_local_settings(settings).port or DEFAULT_PORT
     options = StackOptions(
         port=port or free_ports(1)[0],
         hub_port=arguments.hub_port or free_ports(1)[0],
         storage_port=arguments.storage_port or None,
+        settings=settings,
         data=arguments.data.absolute(),
         host=arguments.host,
         hub=arguments.hub,
@@ -89,6 +92,16 @@ def hub(arguments: Sequence[str]) -> int:
 def host(arguments: Sequence[str]) -> int:
     """Become the Functions host, which reads its own command line."""
     return _become("local.functions_host", arguments)
+
+
+def _settings(chosen: Path | None) -> Path:
+    if chosen is None:
+        return default_settings()
+    if not chosen.is_file():
+        raise LocalError(
+            f"there is no settings file {chosen}: copy local.settings.sample.json to it, or omit --settings"
+        )
+    return chosen.absolute()
 
 
 def _become(module: str, arguments: Sequence[str]) -> NoReturn:

@@ -59,6 +59,9 @@ def _add_up(subparsers: Subparsers) -> None:
     )
     up.add_argument("--data", type=Path, default=DATA, metavar="DIR", help="what a restarted stack goes on with")
     up.add_argument(
+        "--settings", type=Path, metavar="FILE", help="default: local.settings.json, else local.settings.sample.json"
+    )
+    up.add_argument(
         "--host",
         type=HostKind,
         choices=list(HostKind),

@@ -44,6 +44,8 @@ class StackOptions:
     hub_port: int = DEFAULT_HUB_PORT
     storage_port: int | None = None
     """Blobs; queues and tables have the two ports after it. None: any free ones."""
+    settings: Path
+    """A local.settings.json, or the sample of it."""
     data: Path
     """What a restarted stack goes on with. One stack at a time may use it."""
     host: HostKind = HostKind.BUILTIN
@@ -68,6 +70,6 @@ class StackOptions:
         return self.logs / "host.log"
 
 
-def settings_file() -> Path:
-    """The person's own settings; where there are none, the sample's."""
+def default_settings() -> Path:
+    """The person's own settings; where there are none, the sample."""
     return SETTINGS if SETTINGS.exists() else SAMPLE_SETTINGS

@@ -22,7 +22,7 @@ from local.functions_host.settings import read_local_settings
 from local.node import ensure_node
 from local.paths import ROOT
 from local.stack.child import Child, ChildSpec
-from local.stack.options import HostKind, HubKind, settings_file
+from local.stack.options import HostKind, HubKind
 from local.stack.ports import free_ports, require_free
 from streaming.adapters.event_hubs.connection import (
     CONNECTION_STRING_SETTING,
@@ -78,7 +78,7 @@ def plan_services(options: StackOptions, *, keeps_open: tuple[int, ...], say: Ca
 
     The storage inherits ``keeps_open``. Raises LocalError, or the host's StartupError for a broken settings file.
     """
-    settings = read_local_settings(settings_file())
+    settings = read_local_settings(options.settings)
     environment = settings.over(os.environ)
     require_free(options.port, purpose="the API and the dashboard", option="--port")
     storage_ports = _storage_ports(options)
@@ -180,7 +180,7 @@ def _host(options: StackOptions, settings: LocalSettings, environment: Mapping[s
             *(sys.executable, "-m", "local.functions_host"),
             *("--app-root", str(ROOT)),
             *("--port", str(options.port)),
-            *("--settings", str(settings_file())),
+            *("--settings", str(options.settings)),
             *("--data", str(options.data)),
             *("--log-file", str(options.host_log)),
             *(("--auth",) if options.auth else ()),

@@ -1,0 +1,109 @@
+"""The local stack from the outside: its command line, its processes, its HTTP interface, its event hub."""
+
+from __future__ import annotations
+
+import json
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from local.stack.ports import is_free
+from tests.processes import process_runs
+from tests.stack_process import StackProcess, run_cli, wait_until
+
+if TYPE_CHECKING:
+    import subprocess
+    from pathlib import Path
+
+
+def test_one_command_streams_events_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    with StackProcess(tmp_path) as stack:
+        assert (
+            f"ready: http://localhost:{stack.port} (API and dashboard), hub at localhost:{stack.hub_port}"
+            in stack.output.splitlines()
+        )
+        assert stack.status()["status"] == "running"
+        consumed = run_cli(
+            *("consume", "--hub-port", str(stack.hub_port), "--from", "earliest", "--max", "50", "--json")
+        )
+        assert consumed.returncode == 0, consumed.stderr
+        events = [json.loads(line) for line in consumed.stdout.splitlines()]
+        assert len({event["trace_id"] for event in events}) == 50
+        wait_until(lambda: stack.status().get("events_sent", 0) >= 50, "fifty events in the status")
+        stack.wait_for_line(r"status: running, \d+ events sent, [\d.]+/s, 0 failed, breaker closed")
+        children = stack.children()
+        assert len(children) == 3
+        assert stack.stop() == 0
+    assert not [pid for pid in children if process_runs(pid)]
+    assert is_free(stack.port)
+    assert is_free(stack.hub_port)
+
+
+def test_a_second_start_goes_on_with_the_session_of_the_first(tmp_path: Path) -> None:
+    with StackProcess(tmp_path) as first:
+        wait_until(lambda: first.status().get("events_sent", 0) > 0, "the first events")
+        before = first.status()
+    with StackProcess(tmp_path) as second:
+        wait_until(lambda: second.status().get("events_sent", 0) > before["events_sent"], "more events")
+        assert second.status()["session_id"] == before["session_id"]
+
+
+def test_no_stream_is_started_when_none_is_wanted(tmp_path: Path) -> None:
+    with StackProcess(tmp_path, "--no-stream") as stack:
+        assert stack.status()["status"] == "stopped"
+
+
+@pytest.mark.parametrize(
+    ("child", "name", "how"),
+    [
+        ("functions_host", "functions host", signal.SIGKILL),
+        ("event_hubs", "event hub", signal.SIGKILL),
+        # By SIGTERM: a SIGKILL would lose what it has not written yet, the stream's session among it.
+        ("azurite", r"storage \(Azurite\)", signal.SIGTERM),
+    ],
+)
+def test_a_part_that_ends_comes_back_and_the_stream_goes_on(
+    child: str, name: str, how: signal.Signals, tmp_path: Path
+) -> None:
+    with StackProcess(tmp_path) as stack:
+        wait_until(lambda: stack.status().get("events_sent", 0) > 0, "the first events")
+        before = stack.status()
+        stack.end_child(child, how)
+        stack.wait_for_line(rf"the {name} (was killed by SIGKILL|ended)")
+        stack.wait_for_line(rf"the {name} is back")
+        sent = max(before["events_sent"], stack.status().get("events_sent", 0))
+        wait_until(lambda: stack.status().get("events_sent", 0) > sent, "more events")
+        assert stack.status()["session_id"] == before["session_id"]
+
+
+def test_a_kill_of_the_stack_itself_leaves_no_process_and_the_next_start_works(tmp_path: Path) -> None:
+    stack = StackProcess(tmp_path)
+    stack.start()
+    wait_until(lambda: stack.status().get("events_sent", 0) > 0, "events")
+    children = stack.children()
+    stack.kill()
+    with stack:
+        assert not [pid for pid in children if process_runs(pid)]
+        assert stack.status()["is_streaming"]
+
+
+def test_what_is_in_the_way_is_said_in_one_line(tmp_path: Path) -> None:
+    with StackProcess(tmp_path / "first", "--no-stream") as running:
+        again = run_cli("up", "--data", str(running.data), "--port", "0", "--hub-port", "0")
+        assert_one_line(again, f"error: Retail Stream already runs at http://localhost:{running.port} ", "--data DIR")
+
+        port_taken = run_cli("up", "--data", str(tmp_path / "second"), "--port", str(running.port), "--hub-port", "0")
+        assert_one_line(port_taken, "error: Retail Stream already runs at", "--port PORT")
+
+        hub_taken = run_cli(
+            *("up", "--data", str(tmp_path / "second"), "--port", "0", "--hub-port", str(running.hub_port))
+        )
+        assert_one_line(hub_taken, f"error: port {running.hub_port} (for the event hub) is taken", "--hub-port PORT")
+
+
+def assert_one_line(done: subprocess.CompletedProcess[str], start: str, end: str) -> None:
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(start)
+    assert end in line
