@@ -138,7 +138,7 @@ def _low_rate(view: StreamView) -> str | None:
     session, ratio = view.session, view.achieved_rate_ratio
     if session is None or ratio is None or session.event_types is not None:
         return None  # A filter for rare types may fill its bursts only partly, and that is right.
-    settled_in_seconds = (view.now_us - session.not_before_us) / MICROSECONDS
+    settled_in_seconds = (view.now_us - view.paced_since_us) / MICROSECONDS
     if settled_in_seconds < max(WARM_UP_SECONDS, 2 * session.emit_interval_ms / 1_000):
         return None
     if ratio < LOW_RATE_RATIO:

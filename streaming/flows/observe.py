@@ -64,17 +64,18 @@ class StreamView:
     @property
     def rate_last_minute(self) -> float:
         """Events sent per second over the last minute, all shards; 0 once the session has ended."""
+        return sum(self._rate_since(cursor, 0) for cursor in self.cursors)
+
+    def _rate_since(self, cursor: Cursor, since_us: int) -> float:
+        """A shard's rate over the last minute, but no longer than since the start, a resumption and ``since_us``."""
         session = self.session
         if session is None or not session.active:
             return 0.0
-        return sum(
-            last_minute_rate(
-                cursor.seconds,
-                committed_at_us=cursor.heartbeat_us,
-                since_us=max(session.started_at_us, session.not_before_us),
-                now_us=self.now_us,
-            )
-            for cursor in self.cursors
+        return last_minute_rate(
+            cursor.seconds,
+            committed_at_us=cursor.heartbeat_us,
+            since_us=max(session.started_at_us, session.not_before_us, since_us),
+            now_us=self.now_us,
         )
 
     @property
@@ -92,13 +93,20 @@ class StreamView:
         return max(0, elapsed_us) / MICROSECONDS
 
     @property
+    def paced_since_us(self) -> int:
+        """When the pace in force began: a start, a resumption, or the last change of interval or burst."""
+        anchors = [cursor.frontier.pace.anchor_us for cursor in self.cursors if cursor.frontier.pace is not None]
+        return max((*anchors, self.session.not_before_us if self.session else 0))
+
+    @property
     def achieved_rate_ratio(self) -> float | None:
-        """Achieved over configured rate while running, else None."""
+        """Achieved over configured rate while running, judged since the pace in force began; else None."""
         session = self.session
         if session is None or self.status not in {Status.RUNNING, Status.ERROR}:
             return None
         if session.emit_interval_ms <= LONG_INTERVAL_MS:
-            return self.rate_last_minute / session.events_per_second
+            achieved = sum(self._rate_since(cursor, self.paced_since_us) for cursor in self.cursors)
+            return achieved / session.events_per_second
         owed_bursts = int(self.streaming_seconds * 1_000 / session.emit_interval_ms) + 1
         return min(1.0, self.tally.bursts_planned / owed_bursts)
 

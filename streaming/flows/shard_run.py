@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 POLL_US: Final = 1_500_000
-"""When to look at what is wanted though no window has ended: longer than a window, so that it costs none a round trip."""
+"""When to look at what is wanted though no window has ended: longer than a window, so as to cost it no round trip."""
 WIND_UP_US: Final = 5_000_000
 """How long after its time an invocation still waits for what is in flight."""
 
