@@ -101,20 +101,31 @@ _SAMPLE = (
 
 @cache
 def fast_path_problem() -> str | None:
-    """Why the installed SDK can't be handed prebuilt batches, or None when it can."""
+    """Why the installed SDK can't be handed prebuilt batches, or None when it can. Takes about 10 ms, once."""
     try:
         for events in (_SAMPLE, _SAMPLE[1:], _SAMPLE[2:], _SAMPLE[:1]):
             prebuilt = PrebuiltBatch(encode_batch(events), partition_id="0")
-            public = public_batch(events, partition_id="0", max_bytes=1 << 20)
-            if wire_bytes(prebuilt) != wire_bytes(public):
+            if wire_bytes(prebuilt) != (expected := wire_bytes(_untraced_batch(events))):
                 return "the SDK encodes a batch differently"
-            if len({prebuilt.size_in_bytes, public.size_in_bytes, sum(map(encoded_size, events))}) != 1:
+            if {prebuilt.size_in_bytes, sum(map(encoded_size, events))} != {len(expected)}:
                 return "the SDK counts the size of a batch differently"
-            if len(prebuilt) != len(public) or prebuilt._message._code != BATCH_MESSAGE_FORMAT:  # noqa: SLF001 - the link reads it
+            if len(prebuilt) != len(events) or prebuilt._message._code != BATCH_MESSAGE_FORMAT:  # noqa: SLF001 - the link reads it
                 return "the SDK describes a batch differently"
         return _missing_internals()
     except Exception as error:  # noqa: BLE001 - whatever an unknown SDK raises means the same: not this way
         return f"the SDK's internals have changed ({type(error).__name__}: {error})"
+
+
+def _untraced_batch(events: Sequence[Event]) -> EventDataBatch:
+    """What ``EventDataBatch.add`` makes of ``events``, less the trace headers that it adds where tracing is on."""
+    from azure.eventhub._utils import transform_outbound_single_message  # noqa: PLC0415 - private, as in wire_bytes
+
+    batch = EventDataBatch(partition_id="0")
+    transport = batch._amqp_transport  # noqa: SLF001 - as add does
+    for data in map(public_event, events):
+        outgoing = transform_outbound_single_message(data, EventData, transport.to_outgoing_amqp_message)
+        transport.add_batch(batch, outgoing, data)
+    return batch
 
 
 def _missing_internals() -> str | None:
