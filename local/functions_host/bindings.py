@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from azure.functions.meta import Datum, get_binding_registry
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 GENERIC = "generic"
 """The converter of parameters annotated ``str`` or ``bytes``, whatever their binding."""
@@ -144,10 +144,13 @@ class _GenericConverter:
         raise NotImplementedError
 
 
+# The library is typed in part, and not in the same part in all its versions.
+_registry: Callable[[], Any] = get_binding_registry
+
+
 def converter(binding: str) -> Any:
     """The library's own converter of a binding type, as the Python worker picks it."""
-    registry = get_binding_registry()  # type: ignore[no-untyped-call]  # the library is typed in part
-    return registry.get(binding) or _GenericConverter
+    return _registry().get(binding) or _GenericConverter
 
 
 def encode(binding: str, value: Any, python_type: Any) -> Datum | None:
