@@ -261,7 +261,11 @@ def reply(request: Request, *, status: int, description: str, body: object) -> b
     """The answer to ``request``, in the form that the Azure SDKs expect."""
     properties: list[object] = [None] * _PROPERTY_FIELDS
     properties[_CORRELATION_ID] = request.message_id
-    named: dict[object, object] = {"status-code": Int(status), "status-description": description}
+    named: dict[object, object] = {
+        "status-code": Int(status),
+        "status-description": description,
+        "statusDescription": description,  # where the SDK for Python looks when it asks $management
+    }
     return b"".join(
         encoding.encode(Described(ULong(descriptor), value))
         for descriptor, value in (

@@ -6,8 +6,9 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from azure.eventhub import EventData, EventHubProducerClient
+from azure.eventhub import EventData, EventDataBatch, EventHubProducerClient
 from azure.eventhub import aio as sdk
+from azure.eventhub._pyamqp._encode import encode_payload
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -19,10 +20,12 @@ HUB = "retail-events"
 DEFAULT_GROUP = "$Default"
 
 
-def producer(broker: EventHubsBroker, connection_string: str | None = None, **options: Any) -> sdk.EventHubProducerClient:
+def producer(
+    broker: EventHubsBroker, connection_string: str | None = None, *, hub: str = HUB, **options: Any
+) -> sdk.EventHubProducerClient:
     """An asynchronous producer that does not retry."""
     return sdk.EventHubProducerClient.from_connection_string(
-        connection_string or broker.connection_string(), eventhub_name=HUB, **{"retry_total": 0, **options}
+        connection_string or broker.connection_string(), eventhub_name=hub, **{"retry_total": 0, **options}
     )
 
 
@@ -99,10 +102,14 @@ async def reading(
             await asyncio.gather(task, return_exceptions=True)
 
 
-async def send(broker: EventHubsBroker, *bodies: str, **options: Any) -> None:
-    """Send ``bodies`` as one batch."""
-    async with producer(broker) as client:
-        batch = await client.create_batch(**options)
-        for body in bodies:
-            batch.add(EventData(body))
-        await client.send_batch(batch)
+def store(broker: EventHubsBroker, *bodies: str, partition: str = "0", key: str | None = None) -> None:
+    """Put ``bodies`` into a partition as one batch, encoded by the SDK, without the seconds that its sending takes."""
+    batch = EventDataBatch(2**20, partition_key=key)
+    for body in bodies:
+        batch.add(EventData(body))
+    encoded = bytearray()
+    encode_payload(encoded, batch._message)
+    hub = broker.namespace.hub(HUB)
+    place = hub.partition(partition) if hub is not None else None
+    assert place is not None
+    place.append(bytes(encoded), batched=True, partition_key=key)

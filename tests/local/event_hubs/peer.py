@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING, Self, TypeVar
 from urllib.parse import quote_plus
 
+from local.event_hubs import DEFAULT_POLICY
 from local.event_hubs.amqp import encoding, framing, performatives
 from local.event_hubs.amqp.messages import APPLICATION_PROPERTIES, AMQP_VALUE, PROPERTIES
 from local.event_hubs.amqp.performatives import Attach, Begin, Flow, Open, Performative, SaslInit, Transfer
@@ -159,17 +160,25 @@ class Peer:
         given = {"delivery_tag": b"t", "message_format": UInt(0), **fields}
         self.say(Transfer(handle=UInt(handle), delivery_id=UInt(delivery_id), **given), payload)  # type: ignore[arg-type]  # whatever the test says
 
-    async def authorize(self, broker: EventHubsBroker, hub: str = "retail-events") -> None:
-        """Present a token for ``hub`` with the default policy. Uses the handles 0 and 1."""
-        name, policy = next(iter(broker.config.policies.items()))
-        resource = f"sb://localhost:{broker.port}/{hub}"
-        token = sas_token(resource, key=policy.key, policy=name, expires_at=time.time() + 600)
+    async def authorize(self, broker: EventHubsBroker, policy: str = DEFAULT_POLICY) -> None:
+        """Present a token for the whole namespace. Uses the handles 0 and 1."""
+        resource = f"sb://localhost:{broker.port}"
+        key = broker.config.policies[policy].key
+        token = sas_token(resource, key=key, policy=policy, expires_at=time.time() + 600)
         self.attach("$cbs", handle=0, receives=True)
         self.attach("$cbs", handle=1, receives=False)
         self.grant(0, 10)
         self.transfer(1, put_token(token, resource))
         answered = await self.hear_until(Transfer)
         assert answered.handle == 0
+
+
+def error_of(value: Described | None) -> tuple[str, str]:
+    """The condition and description of an error."""
+    assert value is not None
+    assert isinstance(value.value, list)
+    condition, description, _ = value.value
+    return str(condition), str(description)
 
 
 def put_token(token: str, name: str) -> bytes:
