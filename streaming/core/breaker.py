@@ -139,6 +139,10 @@ def acquire(
         if state.retry_at_us is None or now_us < state.retry_at_us:
             return state, Denied(retry_at_us=state.retry_at_us)
         state = _to_half_open(state, now_us=now_us, by=by)
+    if state.trial_successes >= settings.half_open_max_calls:
+        # Fewer are asked for than when the trials began: what has succeeded is enough, and nobody else would say so.
+        state = _to_closed(state, now_us=now_us, reason=_accepted(state.trial_successes), by=by)
+        return state, Permit(epoch=state.epoch)
     trials = tuple(trial for trial in state.trials if trial.expires_us > now_us)
     if len(trials) + state.trial_successes >= settings.half_open_max_calls:
         return state, Denied(retry_at_us=min((trial.expires_us for trial in trials), default=now_us))
@@ -157,7 +161,7 @@ def succeeded(state: BreakerState, permit: Permit, settings: BreakerSettings, *,
         return state
     successes = state.trial_successes + 1
     if successes >= settings.half_open_max_calls:
-        return _to_closed(state, now_us=now_us, reason=f"{successes} trial batches were accepted", by=by)
+        return _to_closed(state, now_us=now_us, reason=_accepted(successes), by=by)
     trials = tuple(trial for trial in state.trials if trial.permit_id != permit.permit_id)
     return replace(state, trials=trials, trial_successes=successes)
 
@@ -221,8 +225,13 @@ def force_open(state: BreakerState, *, now_us: int, reason: str, by: str) -> Bre
         retry_at_us=None,
         trials=(),
         trial_successes=0,
+        trips=state.trips + (state.status is not BreakerStatus.OPEN),
     )
     return _recorded(state, opened, now_us=now_us, reason=reason, by=by)
+
+
+def _accepted(successes: int) -> str:
+    return f"{successes} trial batches were accepted"
 
 
 def _is_out(state: BreakerState, permit: Permit) -> bool:
@@ -243,7 +252,8 @@ def _to_open(
         failures=reopenings + 1,
         base_seconds=settings.timeout_seconds,
         multiplier=WAIT_GROWTH,
-        cap_seconds=max(LONGEST_WAIT_SECONDS, settings.timeout_seconds),
+        # Also where the first wait is long, the later ones are longer, however they are jittered.
+        cap_seconds=max(LONGEST_WAIT_SECONDS, settings.timeout_seconds * WAIT_GROWTH),
         jitter=jitter if reopenings else 0.0,
     )
     opened = replace(

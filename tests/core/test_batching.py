@@ -46,9 +46,7 @@ def test_cuts(sizes: list[int], max_events: int, max_bytes: int, lengths: list[i
     assert [len(batch) for batch in batches] == lengths
 
 
-@given(
-    sizes=st.lists(st.integers(1, 120), max_size=60), max_events=st.integers(1, 20), max_bytes=st.integers(1, 400)
-)
+@given(sizes=st.lists(st.integers(1, 120), max_size=60), max_events=st.integers(1, 20), max_bytes=st.integers(1, 400))
 def test_batches_are_the_input_in_order_and_as_full_as_they_may_be(
     sizes: list[int], max_events: int, max_bytes: int
 ) -> None:

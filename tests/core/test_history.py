@@ -91,9 +91,7 @@ class Stream:
 
     def rate(self, now_us: int) -> float:
         self.run_until(now_us)
-        return last_minute_rate(
-            self.ring, committed_at_us=self.committed_at_us, since_us=self.start_us, now_us=now_us
-        )
+        return last_minute_rate(self.ring, committed_at_us=self.committed_at_us, since_us=self.start_us, now_us=now_us)
 
 
 class TestRate:
@@ -121,9 +119,7 @@ class TestRate:
     def test_intervals_that_divide_a_minute_are_exact(
         self, interval_seconds: int, phase_us: int, after_us: int
     ) -> None:
-        stream = Stream(
-            interval_us=interval_seconds * SECOND, burst=60, start_us=NOW * SECOND + phase_us, latency_us=0
-        )
+        stream = Stream(interval_us=interval_seconds * SECOND, burst=60, start_us=NOW * SECOND + phase_us, latency_us=0)
         assert stream.rate(stream.start_us + after_us) == pytest.approx(60 / interval_seconds)
 
     @settings(deadline=None, max_examples=60)
@@ -133,9 +129,7 @@ class TestRate:
         after_us=st.integers(3_100_000, 60 * SECOND),
     )
     def test_the_first_seconds_show_about_the_rate(self, interval_ms: int, phase_us: int, after_us: int) -> None:
-        stream = Stream(
-            interval_us=interval_ms * 1_000, burst=100, start_us=NOW * SECOND + phase_us, latency_us=5_000
-        )
+        stream = Stream(interval_us=interval_ms * 1_000, burst=100, start_us=NOW * SECOND + phase_us, latency_us=5_000)
         assert stream.rate(stream.start_us + after_us) == pytest.approx(100_000 / interval_ms, rel=0.05)
 
     @pytest.mark.parametrize("phase_us", [0, 300_000, 999_999])

@@ -16,9 +16,7 @@ MS = 1_000
 SECOND = 1_000_000
 START = 1_767_225_600 * SECOND
 
-intervals = st.one_of(
-    st.sampled_from([10, 11, 100, 500, 1_000, 1_500, 60_000, 3_600_000]), st.integers(10, 5_000)
-)
+intervals = st.one_of(st.sampled_from([10, 11, 100, 500, 1_000, 1_500, 60_000, 3_600_000]), st.integers(10, 5_000))
 instants = st.integers(START, START + 10 * SECOND)
 
 
@@ -75,7 +73,8 @@ class Planner(RuleBasedStateMachine):
         self.frontier = Frontier()
         self.record = Record()
         self.last_due_us: int | None = None  # Of the last burst planned or skipped, with
-        self.last_interval_us = 0  # the interval it was planned with.
+        self.last_interval_us = 0  # the interval and
+        self.last_burst = 0  # the burst it was planned with.
         self.directive = Directive(
             interval_ms=pace[0],
             burst=pace[1],
@@ -117,9 +116,7 @@ class Planner(RuleBasedStateMachine):
 
     @rule(ends_in_us=st.one_of(st.none(), st.integers(-10 * SECOND, 100 * SECOND)))
     def end_changes(self, ends_in_us: int | None) -> None:
-        self.directive = replace(
-            self.directive, ends_at_us=None if ends_in_us is None else self.now_us + ends_in_us
-        )
+        self.directive = replace(self.directive, ends_at_us=None if ends_in_us is None else self.now_us + ends_in_us)
 
     @rule(types=st.sampled_from([None, ("receipt_created",)]))
     def filter_changes(self, types: tuple[str, ...] | None) -> None:
@@ -137,7 +134,7 @@ class Planner(RuleBasedStateMachine):
             self.record.add(plan)
             self.frontier = after(self.frontier, plan)
             self.last_due_us = plan.pace.scheduled_us(self.record.next_number - 1)
-            self.last_interval_us = plan.pace.interval_us
+            self.last_interval_us, self.last_burst = plan.pace.interval_us, plan.pace.burst
 
     def _check(self, plan: WindowPlan) -> None:
         wanted = self.directive
@@ -159,11 +156,12 @@ class Planner(RuleBasedStateMachine):
     def _nothing_was_due(self) -> None:
         """None is right only if the next burst is beyond the horizon or after the end."""
         wanted, last_us = self.directive, self.last_due_us
-        new_us = wanted.interval_ms * MS
         if last_us is None:  # The very first burst is due at the start, which is not in the future.
             assert wanted.ends_at_us is not None
             assert wanted.ends_at_us <= wanted.not_before_us + MS
             return
+        # A new interval counts from the last burst, but leaves it the microseconds of its events.
+        new_us = max(wanted.interval_ms * MS, self.last_burst)
         beyond = last_us + min(self.last_interval_us, new_us) >= self.now_us + HORIZON_US - MS
         # Rounding to milliseconds and a burst's microseconds may put a resumption off by so much.
         latest_us = max(last_us + self.last_interval_us, wanted.not_before_us + MS)
@@ -235,9 +233,7 @@ def test_the_long_run_rate_is_exact(
     bound_seconds=st.integers(1, 600),
 )
 def test_the_catch_up_bound_is_exact(interval_ms: int, outage_ms: int, bound_seconds: int) -> None:
-    wanted = Directive(
-        interval_ms=interval_ms, burst=1, not_before_us=START, max_catch_up_us=bound_seconds * SECOND
-    )
+    wanted = Directive(interval_ms=interval_ms, burst=1, not_before_us=START, max_catch_up_us=bound_seconds * SECOND)
     before = run(wanted, [START], windows=2)
     come_back_us = START + outage_ms * MS
     frontier = after(Frontier(), before[-1])
@@ -259,9 +255,7 @@ def test_the_catch_up_bound_is_exact(interval_ms: int, outage_ms: int, bound_sec
     paused_ms=st.lists(st.integers(0, 1_000_000), min_size=1, max_size=4),
 )
 def test_pauses_cost_nothing_but_their_time(interval_ms: int, paused_ms: list[int]) -> None:
-    wanted = Directive(
-        interval_ms=interval_ms, burst=10, not_before_us=START, max_catch_up_us=SECOND
-    )
+    wanted = Directive(interval_ms=interval_ms, burst=10, not_before_us=START, max_catch_up_us=SECOND)
     frontier, record, now_us = Frontier(), Record(), START
     for pause_ms in paused_ms:
         while (plan := plan_next(frontier, wanted, now_us)) is not None:

@@ -23,9 +23,7 @@ def test_the_wait_doubles_up_to_the_cap(failures: int, seconds: float) -> None:
 
 @pytest.mark.parametrize(("jitter", "seconds"), [(0.0, 8.0), (0.5, 7.0), (1.0, 6.0)])
 def test_jitter_shortens_the_wait_by_up_to_a_quarter(jitter: float, seconds: float) -> None:
-    assert (
-        delay_seconds(failures=4, base_seconds=1.0, multiplier=2.0, cap_seconds=60.0, jitter=jitter) == seconds
-    )
+    assert delay_seconds(failures=4, base_seconds=1.0, multiplier=2.0, cap_seconds=60.0, jitter=jitter) == seconds
 
 
 def test_no_failure_yet_counts_as_the_first() -> None:
