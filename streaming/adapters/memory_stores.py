@@ -40,14 +40,6 @@ class Fault(Enum):
     """It has its effect, and the writer learns only that storage is unavailable."""
     OVERTAKEN = auto()
     """Somebody else writes the same row first."""
-    CRASH_BEFORE = auto()
-    """The writing process dies (``SimulatedCrashError``) without effect."""
-    CRASH_AFTER = auto()
-    """The writing process dies once the write has had its effect."""
-
-
-class SimulatedCrashError(BaseException):
-    """The process that was writing is gone. No ``Exception``: nothing may catch it and go on."""
 
 
 class Faults:
@@ -86,11 +78,6 @@ class Faults:
             case Fault.OVERTAKEN:
                 overtake()
                 return apply()
-            case Fault.CRASH_BEFORE:
-                raise SimulatedCrashError
-            case Fault.CRASH_AFTER:
-                apply()
-                raise SimulatedCrashError
             case None:
                 return apply()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from dataclasses import dataclass
+from io import BytesIO
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import aiohttp
@@ -26,6 +27,9 @@ from streaming.ports import ConflictError, StorageUnavailableError
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 
+    from azure.core.pipeline import PipelineRequest
+    from azure.core.rest import HttpRequest
+
     from shared.settings import Settings
     from streaming.adapters.tables.entities import Entity
     from streaming.adapters.tables.keys import RowRange
@@ -37,6 +41,8 @@ CALL_SECONDS: Final = 3.8
 WRITE_SECONDS: Final = 2.4
 """The part of it that a write may take which can be recognized afterwards: the rest is for looking."""
 
+_LARGE_BODY_BYTES: Final = 1024 * 1024
+"""Beyond this, the HTTP library is given a stream, which it sends in pieces: it warns that it would block otherwise."""
 _READ_RETRIES: Final[Mapping[str, Any]] = {"retry_total": 2, "retry_backoff_factor": 0.2}
 _CONFLICTS: Final = frozenset(
     {
@@ -67,7 +73,7 @@ class TablesClient:
         self.round_trips = 0
         """HTTP requests made, retries included."""
         self._credential = make_token_credential(settings.storage)
-        self._service = make_service_client(settings.storage, self._credential, raw_request_hook=self._count)
+        self._service = make_service_client(settings.storage, self._credential, raw_request_hook=self._before_request)
         self._table = self._service.get_table_client(keys.streams_table(settings.table_prefix))
 
     async def write(self, entities: Sequence[Entity], *, version: str | None) -> str:
@@ -149,8 +155,11 @@ class TablesClient:
             await self._service.create_table(self._table.table_name)
         return await operation()
 
-    def _count(self, _request: object) -> None:
+    def _before_request(self, request: PipelineRequest[HttpRequest]) -> None:
         self.round_trips += 1
+        body: Any = request.http_request.content
+        if isinstance(body, bytes) and len(body) > _LARGE_BODY_BYTES:
+            request.http_request.data = BytesIO(body)
 
 
 @contextlib.asynccontextmanager

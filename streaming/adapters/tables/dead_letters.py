@@ -8,7 +8,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 from streaming.adapters.tables import keys
-from streaming.adapters.tables.entities import data_entities, int64, read_data, read_text, text_properties
+from streaming.adapters.tables.entities import FASTEST, data_entities, int64, read_data, read_text, text_properties
 from streaming.core.dead_letter import DeadLetter
 from streaming.core.event import Event
 from streaming.core.outcome import ErrorCategory
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from streaming.adapters.tables.entities import Entity, Row
 
 MAX_DETAIL_CHARACTERS: Final = 4_000
-_FASTEST: Final = 1
-"""Envelopes shrink to a fifth already; more effort would hold up the stream."""
 _NUMBERS: Final = ("attempts", "first_failure_us", "last_failure_us", "lane", "window", "first_burst", "last_burst")
 
 
@@ -68,7 +66,7 @@ def _pack(events: Sequence[Event]) -> bytes:
     # The standard library's JSON, because a letter may hold just what could not be encoded: it takes lone surrogates,
     # which also stand for the bytes of a body that is no UTF-8.
     rows = [(*event[:3], event.body.decode("utf-8", "surrogateescape")) for event in events]
-    return zlib.compress(json.dumps(rows, separators=(",", ":")).encode("ascii"), _FASTEST)
+    return zlib.compress(json.dumps(rows, separators=(",", ":")).encode("ascii"), FASTEST)
 
 
 def _unpack(data: bytes) -> tuple[Event, ...]:

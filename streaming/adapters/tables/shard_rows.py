@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import zlib
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from streaming.adapters.tables import keys
 from streaming.adapters.tables.dead_letters import letter_entities
-from streaming.adapters.tables.entities import data_entities, entity, int64, read_data, read_text, text_properties
+from streaming.adapters.tables.entities import (
+    FASTEST,
+    data_entities,
+    entity,
+    int64,
+    read_data,
+    read_text,
+    text_properties,
+)
 from streaming.core.cursor import Cursor, hour_from_json, hour_to_json
 from streaming.ports import ShardCommit, StoredShard, Versioned
 
@@ -32,7 +41,8 @@ def commit_entities(commit: ShardCommit) -> list[Entity]:
         entities += data_entities(partition, keys.CHECKPOINT, commit.checkpoint, {})
     if commit.recent is not None:
         lengths = dump_json([len(envelope) for envelope in commit.recent])
-        entities += data_entities(partition, keys.RECENT, b"".join(commit.recent), text_properties("lengths", lengths))
+        data = zlib.compress(b"".join(commit.recent), FASTEST)
+        entities += data_entities(partition, keys.RECENT, data, text_properties("lengths", lengths))
     if commit.ended_hour is not None:
         entities.append(_hour_entity(partition, commit.ended_hour))
     for letter in commit.dead_letters:
@@ -73,9 +83,10 @@ def _hour_entity(partition: str, hour: Hour) -> Entity:
 
 
 def _read_recent(rows: Mapping[str, Row]) -> tuple[bytes, ...]:
-    data = read_data(rows, keys.RECENT)
-    if data is None:
+    compressed = read_data(rows, keys.RECENT)
+    if compressed is None:
         return ()
+    data = zlib.decompress(compressed)
     envelopes: list[bytes] = []
     at = 0
     for length in orjson.loads(read_text(rows[keys.part(keys.RECENT, 0)], "lengths")):
