@@ -21,11 +21,11 @@ from streaming.flows.observe import Observer
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from shared.clock import Clock
     from streaming.adapters.memory_publisher import MemoryPublisher
     from streaming.core.session import Session
     from streaming.ports import ControlStore, ShardStore
     from streaming.retail.live import BurstRequest
-    from tests.flows.virtual_clock import VirtualClock
 
 WORLD = WorldSize(stores=5, distribution_centers=1, products=100, customers=100)
 TICK_US = 30 * MICROSECONDS
@@ -68,7 +68,7 @@ class Process:
         control: ControlStore,
         shards: ShardStore,
         publisher: MemoryPublisher,
-        clock: VirtualClock,
+        clock: Clock,
         environment: Mapping[str, str] | None = None,
     ) -> None:
         number = next(self._numbers)
