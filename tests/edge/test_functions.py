@@ -1,0 +1,100 @@
+"""Every function that the platform will see: its name, trigger, route, methods, and who may call it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import orjson
+import pytest
+
+from local.paths import ROOT
+
+FUNCTION, ANONYMOUS = "function", "anonymous"
+
+HTTP = {
+    "config_get": ("api/stream/config", ["GET"], FUNCTION),
+    "config_put": ("api/stream/config", ["PUT"], FUNCTION),
+    "liveness": ("health", ["GET"], ANONYMOUS),
+    "stream_books": ("api/stream/books", ["GET"], FUNCTION),
+    "stream_event_types": ("api/stream/event-types", ["GET"], FUNCTION),
+    "stream_events_recent": ("api/stream/events/recent", ["GET"], FUNCTION),
+    "stream_health": ("api/stream/health", ["GET"], ANONYMOUS),
+    "stream_pause": ("api/stream/pause", ["POST"], FUNCTION),
+    "stream_pause_status": ("api/stream/pause-status", ["GET"], FUNCTION),
+    "stream_resume": ("api/stream/resume", ["POST"], FUNCTION),
+    "stream_start": ("api/stream/start", ["POST"], FUNCTION),
+    "stream_statistics": ("api/stream/statistics", ["GET"], FUNCTION),
+    "stream_status": ("api/stream/status", ["GET"], FUNCTION),
+    "stream_stop": ("api/stream/stop", ["POST"], FUNCTION),
+}
+TIMERS = {"stream_tick": "* * * * * *"}
+
+INDEX = """
+import json, function_app
+functions = [
+    {"name": function.get_function_name(), "trigger": function.get_trigger().get_dict_repr()}
+    for function in function_app.app.get_functions()
+]
+print(json.dumps(functions, default=lambda value: getattr(value, "value", str(value))))
+"""
+
+
+def index(**environment: str) -> dict[str, dict[str, object]]:
+    """The functions, indexed in a process of their own with nothing but ``environment`` set."""
+    done = subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-c", INDEX],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], **environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return {function["name"]: function for function in orjson.loads(done.stdout)}
+
+
+@pytest.fixture(scope="module")
+def functions() -> dict[str, dict[str, object]]:
+    return index()
+
+
+def test_every_function_is_known(functions: dict[str, dict[str, object]]) -> None:
+    assert set(functions) == set(HTTP) | set(TIMERS)
+
+
+@pytest.mark.parametrize("name", HTTP)
+def test_http_functions(name: str, functions: dict[str, dict[str, object]]) -> None:
+    trigger = functions[name]["trigger"]
+    assert isinstance(trigger, dict)
+    route, methods, level = HTTP[name]
+    assert (trigger["route"], trigger["methods"], trigger["authLevel"]) == (route, methods, level)
+
+
+@pytest.mark.parametrize("name", TIMERS)
+def test_timers(name: str, functions: dict[str, dict[str, object]]) -> None:
+    trigger = functions[name]["trigger"]
+    assert isinstance(trigger, dict)
+    assert trigger["schedule"] == TIMERS[name]
+    assert not trigger.get("runOnStartup")
+
+
+def test_the_timer_follows_its_setting() -> None:
+    assert index(STREAM_SCHEDULE="*/2 * * * * *")["stream_tick"]["trigger"]["schedule"] == "*/2 * * * * *"  # type: ignore[index]  # JSON
+
+
+def test_garbage_in_every_setting_stops_nothing_from_loading() -> None:
+    garbage = dict.fromkeys(
+        (
+            "AzureWebJobsStorage",
+            "AZURE_EVENTHUB_CONNECTION_STRING",
+            "EVENTHUB_NAME",
+            "EVENTHUB_TRANSPORT",
+            "LOG_LEVEL",
+            "REALTIME_BURST",
+            "STREAM_TABLE_PREFIX",
+            "WORLD_STORES",
+        ),
+        "\u00a7 garbage;;==",
+    )
+    assert set(index(**garbage)) == set(HTTP) | set(TIMERS)
