@@ -26,6 +26,7 @@ _log = logging.getLogger(__name__)
 
 MAX_FRAME_SIZE: Final = 64 * 1024
 """As Azure announces: a full batch spans several frames."""
+_FLUSH_BYTES: Final = 64 * 1024
 _CHANNEL_MAX: Final = 4999
 _HEADER_SIZE: Final = 8
 _SYMBOLS: Final = 0xA3
@@ -60,6 +61,7 @@ class Connection:
         self._sessions: dict[int, Session] = {}
         self._grants: dict[tuple[str, ...], Grant] = {}
         self._outgoing: list[bytes] = []
+        self._outgoing_size = 0
         self._closed = False
         self._heartbeat: asyncio.TimerHandle | None = None
         self._heard_at = self._loop.time()
@@ -111,14 +113,18 @@ class Connection:
     # --- for sessions and links ---
 
     def send(self, data: bytes) -> None:
-        """Queue a frame until :meth:`flush`."""
+        """Queue a frame until :meth:`flush`, or until there is enough for the socket to say whether it can follow."""
         self._outgoing.append(data)
+        self._outgoing_size += len(data)
+        if self._outgoing_size >= _FLUSH_BYTES:
+            self.flush()
 
     def flush(self) -> None:
         """Hand everything queued to the socket, in one piece."""
         if self._outgoing:
             data = b"".join(self._outgoing)
             self._outgoing.clear()
+            self._outgoing_size = 0
             self._socket.write(data)
 
     def drop(self) -> None:

@@ -57,16 +57,16 @@ class ConsumingLink(SendingLink):
 
     def _pump(self) -> None:
         self._scheduled = False
-        if not self.is_open:
-            return
+        if self.is_open:
+            self.send_waiting()
+            self.session.connection.flush()
+
+    def send_waiting(self) -> None:
+        """Send the next events, and come back for more when this turn is used up."""
         if not self.session.connection.permits(self._path, Claim.LISTEN):
             self.detach(AmqpError(Condition.UNAUTHORIZED_ACCESS, "The token has expired."))
             return
-        self._send_available(_TURN)
-        self.session.connection.flush()
-
-    def _send_available(self, most: int) -> None:
-        for _ in range(most):
+        for _ in range(_TURN):
             payload = self._unsent or self._next()
             self._unsent = payload
             if payload is None or not self.can_send(payload):

@@ -114,8 +114,10 @@ class SendingLink(Link):
         seen = self._delivery_count if flow.delivery_count is None else int(flow.delivery_count)
         in_flight = (self._delivery_count - seen) % _SERIAL
         self._credit = max(int(flow.link_credit or 0) - in_flight, 0)
-        self.resume()
-        if flow.drain and self.is_open:
+        if not flow.drain:
+            self.resume()
+        else:
+            self.send_waiting()
             self._delivery_count = (self._delivery_count + self._credit) % _SERIAL
             self._credit = 0
         if flow.drain or flow.echo:
@@ -125,6 +127,13 @@ class SendingLink(Link):
                 credit=self._credit,
                 drain=bool(flow.drain),
             )
+
+    def send_waiting(self) -> None:
+        """Send at once what there is, as far as it goes."""
+
+    def resume(self) -> None:
+        """There is room again: send, now or soon."""
+        self.send_waiting()
 
     def can_send(self, payload: bytes) -> bool:
         """Whether credit, window and socket take ``payload`` now."""

@@ -98,8 +98,8 @@ class ReplyLink(SendingLink):
         self._waiting.append(message)
         self.resume()
 
-    def resume(self) -> None:
-        """Send what waits."""
+    def send_waiting(self) -> None:
+        """Send the answers that wait."""
         while self._waiting and self.can_send(self._waiting[0]):
             self.send(self._waiting.pop(0))
 

@@ -256,8 +256,9 @@ def error_value(error: AmqpError | None) -> Described | None:
 ACCEPTED: Final = Described(ULong(0x24), [])
 RELEASED: Final = Described(ULong(0x26), [])
 MODIFIED: Final = Described(ULong(0x27), [True, False, None])
+REJECTED: Final = ULong(0x25)
 
 
 def rejected(error: AmqpError) -> Described:
     """The outcome of a delivery that the broker did not take."""
-    return Described(ULong(0x25), [error_value(error)])
+    return Described(REJECTED, [error_value(error)])

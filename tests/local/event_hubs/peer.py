@@ -12,7 +12,7 @@ from urllib.parse import quote_plus
 
 from local.event_hubs import DEFAULT_POLICY
 from local.event_hubs.amqp import encoding, framing, performatives
-from local.event_hubs.amqp.messages import APPLICATION_PROPERTIES, AMQP_VALUE, PROPERTIES
+from local.event_hubs.amqp.messages import AMQP_VALUE, APPLICATION_PROPERTIES, PROPERTIES
 from local.event_hubs.amqp.performatives import Attach, Begin, Flow, Open, Performative, SaslInit, Transfer
 from local.event_hubs.amqp.values import Described, Symbol, UInt, ULong
 

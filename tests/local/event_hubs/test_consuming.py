@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from azure.eventhub import EventHubConsumerClient
 from azure.eventhub._utils import get_last_enqueued_event_properties
@@ -12,13 +12,15 @@ from azure.eventhub.exceptions import ConnectError, ConnectionLostError
 
 from local.event_hubs import BrokerConfig, EventHubsBroker
 from local.event_hubs.storage import Cursor
-from tests.local.event_hubs.clients import HUB, consumer, reading, store
+from tests.local.event_hubs.clients import HUB, SDK_LEAVES_SOCKETS, consumer, reading, store, until
 
 if TYPE_CHECKING:
     from azure.eventhub import EventData
 
     from local.event_hubs.storage import Partition
     from tests.local.event_hubs.conftest import StartBroker
+
+pytestmark = SDK_LEAVES_SOCKETS
 
 
 async def test_reading_starts_where_it_is_asked_to(broker: EventHubsBroker) -> None:
@@ -37,9 +39,9 @@ async def test_reading_starts_where_it_is_asked_to(broker: EventHubsBroker) -> N
     everybody_listens = asyncio.Barrier(len(cases))
 
     async def check(number: int, position: str | int, inclusive: bool, expected: str) -> None:
-        options = {"starting_position": position, "starting_position_inclusive": inclusive}
+        options: dict[str, Any] = {"starting_position": position, "starting_position_inclusive": inclusive}
         async with reading(consumer(broker, f"group-{number}"), partition_id="0", **options) as seen:
-            await _until_listening(broker, len(cases))
+            await until(lambda: len(_partition(broker)._listeners) == len(cases))
             if await everybody_listens.wait() == 0:
                 store(broker, *"ghi")
             await seen.until(events=len(expected) + 3)
@@ -60,12 +62,6 @@ def _offset(broker: EventHubsBroker, sequence: int) -> str:
     return event.system.offset
 
 
-async def _until_listening(broker: EventHubsBroker, receivers: int) -> None:
-    """Wait until so many receivers are attached to the first partition."""
-    while len(_partition(broker)._listeners) < receivers:
-        await asyncio.sleep(0.01)
-
-
 async def test_reading_starts_at_a_time() -> None:
     """The broker's clock is the test's: a minute passes between two batches."""
     start = datetime.now(tz=UTC).replace(microsecond=0)
@@ -74,7 +70,7 @@ async def test_reading_starts_at_a_time() -> None:
         store(broker, "old")
         clock[0] += 60
         store(broker, "new")
-        options = {"starting_position": start + timedelta(seconds=30)}
+        options: dict[str, Any] = {"starting_position": start + timedelta(seconds=30)}
         async with reading(consumer(broker), partition_id="0", **options) as seen:
             await seen.until(events=1)
         assert seen.bodies == ["new"]

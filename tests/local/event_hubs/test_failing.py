@@ -16,10 +16,12 @@ from azure.eventhub.exceptions import (
 )
 
 from local.event_hubs import BrokerConfig, EventHubsBroker, Fault, FaultKind
-from tests.local.event_hubs.clients import HUB, PATIENCE_SECONDS, producer
+from tests.local.event_hubs.clients import HUB, PATIENCE_SECONDS, SDK_LEAVES_SOCKETS, producer, until
 
 if TYPE_CHECKING:
     from azure.eventhub.aio import EventHubProducerClient
+
+pytestmark = SDK_LEAVES_SOCKETS
 
 _HANG_SECONDS = 1.0
 """How long a send is watched that must not end by itself. It can only make a test pass that should fail."""
@@ -156,9 +158,7 @@ async def test_silence_while_connecting_makes_a_send_hang(broker: EventHubsBroke
     active = broker.faults.add(Fault(kind=kind))
     client = producer(broker)
     sending = asyncio.create_task(client.send_event(EventData("x")))
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while not active.struck:
-            await asyncio.sleep(0.01)
+    await until(lambda: active.struck > 0)
     done, _ = await asyncio.wait([sending], timeout=_HANG_SECONDS)
     assert not done
     sending.cancel()
@@ -188,9 +188,7 @@ async def test_connections_are_refused_for_a_while_and_then_taken_on_the_same_po
 async def test_refusal_can_end_by_itself_and_what_was_stored_stays(broker: EventHubsBroker) -> None:
     broker.faults.add(Fault(kind=FaultKind.REFUSE_CONNECTIONS, seconds=0.05))
     assert not broker.accepts_connections
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while not broker.accepts_connections:
-            await asyncio.sleep(0.01)
+    await until(lambda: broker.accepts_connections)
     async with producer(broker) as client:
         await _send(client)
 

@@ -12,11 +12,13 @@ from azure.eventhub.exceptions import AuthenticationError, ConnectError, Connect
 
 from local.event_hubs import BrokerConfig, Claim, EventHubsBroker, SharedAccessPolicy
 from local.event_hubs.amqp.performatives import Attach, Detach
-from tests.local.event_hubs.clients import HUB, consumer, producer, reading, store
+from tests.local.event_hubs.clients import HUB, SDK_LEAVES_SOCKETS, consumer, producer, reading, store
 from tests.local.event_hubs.peer import Peer, error_of, sas_token
 
 if TYPE_CHECKING:
     from tests.local.event_hubs.conftest import StartBroker
+
+pytestmark = SDK_LEAVES_SOCKETS
 
 POLICIES = {
     "RootManageSharedAccessKey": SharedAccessPolicy(key="root"),
@@ -64,9 +66,9 @@ async def test_unknown_hubs_and_partitions_are_not_found(broker: EventHubsBroker
         with pytest.raises(ConnectError, match="'nowhere' could not be found") as raised:
             await client.get_eventhub_properties()
         assert raised.value.error == "not-found"
-        with pytest.raises((ConnectError, ConnectionLostError)) as raised:
+        with pytest.raises((ConnectError, ConnectionLostError)) as not_found:
             await client.send_event(EventData("x"))
-        assert raised.value.error == "not-found"
+        assert not_found.value.error == "not-found"
     async with producer(broker) as client:
         with pytest.raises(ConnectError, match="no partition '9'"):
             await client.get_partition_properties("9")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+from typing import Any
 
 import pytest
 from azure.eventhub import EventData, EventDataBatch
-from azure.eventhub._pyamqp._decode import decode_payload
+from azure.eventhub._pyamqp._decode import decode_payload as _decode_payload
 from azure.eventhub._pyamqp._encode import encode_payload
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,6 +18,11 @@ from local.event_hubs.amqp.messages import SystemProperties
 from local.event_hubs.amqp.values import Described, Symbol, ULong
 
 SYSTEM = SystemProperties(7, "123", 1_700_000_000_000, None)
+
+
+def decode_payload(message: memoryview) -> Any:
+    """The SDK's reading. What it declares optional is what these tests are about."""
+    return _decode_payload(message)
 
 
 def _batch(bodies: list[bytes], key: str | None = None) -> bytes:

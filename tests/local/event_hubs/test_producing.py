@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,11 +13,13 @@ from azure.eventhub.amqp import AmqpAnnotatedMessage, AmqpMessageBodyType
 from azure.eventhub.exceptions import EventDataSendError
 
 from local.event_hubs.partition_keys import partition_of
-from tests.local.event_hubs.clients import HUB, consumer, producer, reading, sync_producer
+from tests.local.event_hubs.clients import HUB, SDK_LEAVES_SOCKETS, consumer, producer, reading, sync_producer
 
 if TYPE_CHECKING:
     from local.event_hubs import EventHubsBroker
     from tests.local.event_hubs.conftest import StartBroker
+
+pytestmark = SDK_LEAVES_SOCKETS
 
 
 def _by_partition(broker: EventHubsBroker) -> list[int]:
@@ -47,12 +50,13 @@ async def test_a_full_batch_arrives_whole(broker: EventHubsBroker) -> None:
     async with producer(broker) as client:
         batch = await client.create_batch(partition_id="0")
         sent = 0
-        with pytest.raises(ValueError, match="EventDataBatch has reached its size limit"):
+        with contextlib.suppress(ValueError):  # full
             while True:
                 batch.add(EventData(f"{sent}".ljust(500)))
                 sent += 1
         await client.send_batch(batch)
     partition = broker.stats().hub(HUB).partitions[0]
+    assert sent == 2032
     assert (partition.messages, partition.bytes, partition.batches) == (sent, batch.size_in_bytes, 1)
     async with reading(consumer(broker), partition_id="0") as seen:
         await seen.until(events=sent)
@@ -91,11 +95,12 @@ async def test_the_blocking_client_sends(broker: EventHubsBroker) -> None:
 
 
 async def test_the_buffered_clients_send(broker: EventHubsBroker) -> None:
-    async def on_success(events: list[EventData], _partition: str | None) -> None:
-        nonlocal confirmed
-        confirmed += len(events)
+    confirmed: list[object] = []
 
-    async def on_error(_events: list[EventData], _partition: str | None, error: Exception) -> None:
+    async def on_success(events: list[EventData | AmqpAnnotatedMessage], _partition: str | None) -> None:
+        confirmed.extend(events)
+
+    async def on_error(_events: object, _partition: str | None, error: Exception) -> None:
         raise error
 
     def blocking() -> None:
@@ -110,7 +115,6 @@ async def test_the_buffered_clients_send(broker: EventHubsBroker) -> None:
                 client.send_event(EventData(str(number)))
             client.flush()
 
-    confirmed = 0
     client = AsyncProducerClient.from_connection_string(
         broker.connection_string(HUB), buffered_mode=True, on_success=on_success, on_error=on_error
     )
@@ -118,7 +122,7 @@ async def test_the_buffered_clients_send(broker: EventHubsBroker) -> None:
         for number in range(30):
             await client.send_event(EventData(str(number)))
         await client.flush()
-    assert confirmed == 30
+    assert len(confirmed) == 30
     await asyncio.to_thread(blocking)
     assert broker.stats().hub(HUB).messages == 50
 
@@ -147,7 +151,7 @@ async def test_everything_about_an_event_arrives(broker: EventHubsBroker) -> Non
     )
     assert second.body_type == AmqpMessageBodyType.VALUE
     assert second.raw_amqp_message.body == {b"key": [1, b"two", None]}
-    assert second.raw_amqp_message.annotations[b"mine"] == b"kept"
+    assert (second.raw_amqp_message.annotations or {})[b"mine"] == b"kept"
 
 
 async def test_several_hubs_keep_apart(start_broker: StartBroker) -> None:
