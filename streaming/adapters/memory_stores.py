@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from streaming.adapters.tables.control_rows import breaker_entity, config_entity, session_entities
-from streaming.adapters.tables.dead_letters import MAX_DETAIL_CHARACTERS
+from streaming.adapters.tables.dead_letters import kept_detail
 from streaming.adapters.tables.limits import check_transaction
 from streaming.adapters.tables.shard_rows import commit_entities, cursor_entity
 from streaming.core.breaker import BreakerState
@@ -278,8 +278,7 @@ class MemoryShardStore:
             hour = commit.ended_hour
             stored.hours[hour.hour % HISTORY_HOURS] = orjson.dumps(hour_to_json(hour))
         stored.letters |= {
-            letter.letter_id: replace(letter, detail=letter.detail[:MAX_DETAIL_CHARACTERS])
-            for letter in commit.dead_letters
+            letter.letter_id: replace(letter, detail=kept_detail(letter.detail)) for letter in commit.dead_letters
         }
 
     def _next_version(self) -> str:

@@ -53,8 +53,9 @@ _CONFLICTS: Final = frozenset(
         TableErrorCode.ENTITY_NOT_FOUND,
     }
 )
-_FAULTS: Final = (AzureError, aiohttp.ClientError, OSError)
-"""What the SDK raises, and what it lets through while it reads a body. ``TimeoutError`` is an ``OSError``."""
+_FAULTS: Final = (AzureError, aiohttp.ClientError, OSError, ValueError, LookupError)
+"""What the SDK raises, what it lets through while it reads a body, and what it stumbles with over answers that no table
+storage gives (a proxy's page, for example)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +101,7 @@ class TablesClient:
         operations += [("upsert", other, {"mode": UpdateMode.REPLACE}) for other in others]
         with _translated():
             results = await self._with_table(lambda: self._table.submit_transaction(operations))
-        return str(results[0]["etag"])
+            return str(results[0]["etag"])
 
     async def read(self, partition: str, row: str) -> Row | None:
         """One row, or None."""

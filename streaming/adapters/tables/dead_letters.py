@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from streaming.adapters.tables.entities import Entity, Row
 
-MAX_DETAIL_CHARACTERS: Final = 4_000
+_MAX_DETAIL_CHARACTERS: Final = 4_000
 _NUMBERS: Final = ("attempts", "first_failure_us", "last_failure_us", "lane", "window", "first_burst", "last_burst")
 
 
@@ -31,9 +31,14 @@ def letter_entities(partition: str, letter: DeadLetter) -> list[Entity]:
         "shard": letter.shard,
         **text_properties("event_types", json.dumps(Counter(event.event_type for event in letter.events))),
         **{name: int64(getattr(letter, name)) for name in _NUMBERS},
-        "detail": letter.detail[:MAX_DETAIL_CHARACTERS],
+        "detail": kept_detail(letter.detail),
     }
     return data_entities(partition, keys.dead_letter(letter.letter_id), _pack(letter.events), properties)
+
+
+def kept_detail(detail: str) -> str:
+    """What is kept of an error's raw text: its beginning, in characters that can be stored."""
+    return detail[:_MAX_DETAIL_CHARACTERS].encode("utf-8", "replace").decode()
 
 
 def read_letters(rows: Sequence[Row]) -> list[DeadLetter]:

@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.contract.stores.proxy import Proxy
-from tests.contract.stores.storages import AzuriteStorage, MemoryStorage, Storage
+from tests.contract.stores.storages import AzuriteStorage, MemoryStorage, Storage, proxied
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from local.azurite import Azurite
 
-_tables = itertools.count()
-
 
 @pytest.fixture
 async def azurite_storage(azurite: Azurite) -> AsyncIterator[AzuriteStorage]:
-    """A table of its own."""
-    async with Proxy(azurite.ports.table) as proxy:
-        storage = AzuriteStorage(ports=azurite.ports, proxy=proxy, table_prefix=f"contract{next(_tables)}")
+    async with proxied(azurite) as storage:
         yield storage
-        await storage.close()
 
 
 @pytest.fixture(params=["memory", "azurite"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import math
 from typing import TYPE_CHECKING, Protocol
 
@@ -12,13 +14,14 @@ from streaming.adapters.tables.client import TablesClient
 from streaming.adapters.tables.control_store import TableControlStore
 from streaming.adapters.tables.shard_store import TableShardStore
 from streaming.ports import ShardStore
+from tests.contract.stores.proxy import Proxy
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Sequence
 
+    from local.azurite import Azurite
     from streaming.core.dead_letter import DeadLetter
     from streaming.ports import ControlStore
-    from tests.contract.stores.proxy import Proxy
 
 
 class DeadLetterShardStore(ShardStore, Protocol):
@@ -30,10 +33,14 @@ class DeadLetterShardStore(ShardStore, Protocol):
 class Storage(Protocol):
     """One storage, with the stores of two processes on it: ``control`` and ``shards``, and the other process's."""
 
-    control: ControlStore
-    shards: DeadLetterShardStore
-    other_control: ControlStore
-    other_shards: DeadLetterShardStore
+    @property
+    def control(self) -> ControlStore: ...
+    @property
+    def shards(self) -> DeadLetterShardStore: ...
+    @property
+    def other_control(self) -> ControlStore: ...
+    @property
+    def other_shards(self) -> DeadLetterShardStore: ...
 
     @property
     def round_trips(self) -> int:
@@ -100,6 +107,18 @@ class AzuriteStorage:
     async def close(self) -> None:
         await self.tables.close()
         await self.other_tables.close()
+
+
+_tables = itertools.count()
+
+
+@contextlib.asynccontextmanager
+async def proxied(azurite: Azurite) -> AsyncIterator[AzuriteStorage]:
+    """``azurite`` behind a proxy, with a table of its own."""
+    async with Proxy(azurite.ports.table) as proxy:
+        storage = AzuriteStorage(ports=azurite.ports, proxy=proxy, table_prefix=f"contract{next(_tables)}")
+        yield storage
+        await storage.close()
 
 
 def tables_client(ports: StoragePorts, table_prefix: str) -> TablesClient:
