@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-PATIENCE_SECONDS: Final = 120.0
+PATIENCE_SECONDS: Final = 180.0
 """When to give up: far longer than anything takes, so that a slow machine fails no test."""
 
 
@@ -79,7 +79,11 @@ class StackProcess:
     def start(self) -> None:
         """Return when it has said that it is ready."""
         self.launch()
-        self.wait_for_line(r"ready: ")
+        try:
+            self.wait_for_line(r"ready: ")
+        except BaseException:
+            self.stop()
+            raise
 
     def launch(self) -> None:
         self._lines = []

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-_WAIT_SECONDS: Final = 30.0
+_WAIT_SECONDS: Final = 120.0
+"""A host that lost its storage together with the stack may try for a minute to write how far it has come."""
 _POLL_SECONDS: Final = 0.1
 
 
@@ -24,7 +25,9 @@ def claimed(folder: Path, *, url: str, report: Callable[[str], None]) -> Iterato
     """Hold ``folder`` (made when missing) for this process, and yield the lock's file descriptor.
 
     A child that inherits the descriptor holds the folder too: after a ``kill -9`` of this process, the next stack
-    waits until Azurite has written everything. Raises LocalError when a stack runs on it, or it can't be written.
+    waits until the host has ended and Azurite has written everything.
+
+    Raises LocalError when a stack runs on it, or it can't be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -60,7 +63,7 @@ def _take(lock: TextIO, folder: Path, report: Callable[[str], None]) -> None:
                     f"{folder} is still in use by what an earlier stack left running: end it, or choose --data DIR"
                 ) from None
             if not told:
-                report("an earlier stack was killed: waiting until its storage has written everything")
+                report("an earlier stack was killed: waiting until what it left running has ended")
                 told = True
             time.sleep(_POLL_SECONDS)
         else:

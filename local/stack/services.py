@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import aiohttp
@@ -41,6 +41,9 @@ if TYPE_CHECKING:
 
 _WARNING: Final = re.compile(r"\S+ (WARNING|ERROR|CRITICAL) ")
 _PROBE_SECONDS: Final = 2.0
+_GRACE_SECONDS: Final = 2.0
+"""For running functions to end by themselves. What a person at a terminal waits for is short, and every window that is
+cut off is run again, the same, by the next start."""
 
 
 def hub_connection_string(port: int) -> str:
@@ -76,7 +79,7 @@ class Services:
 def plan_services(options: StackOptions, *, keeps_open: tuple[int, ...], say: Callable[[str], None]) -> Services:
     """Check everything that can be checked before anything is started; install Azurite where it is missing.
 
-    The storage inherits ``keeps_open``. Raises LocalError, or the host's StartupError for a broken settings file.
+    Every process inherits ``keeps_open``. Raises LocalError, or the host's StartupError for a broken settings file.
     """
     settings = read_local_settings(options.settings)
     environment = settings.over(os.environ)
@@ -84,9 +87,10 @@ def plan_services(options: StackOptions, *, keeps_open: tuple[int, ...], say: Ca
     storage_ports = _storage_ports(options)
     hub = _hub(options, environment) if options.hub is HubKind.BUILTIN else _hub_of_settings(environment)
     host = _host(options, settings, {"AzureWebJobsStorage": storage_ports.connection_string, **hub.environment})
-    storage = _storage(options, storage_ports, keeps_open, say)
+    storage = _storage(options, storage_ports, say)
+    specs = [replace(spec, keeps_open=keeps_open) for spec in (storage, *hub.processes, host)]
     return Services(
-        in_order=(Child(storage), *(Child(spec) for spec in hub.processes), Child(host, on_line=_warnings(say))),
+        in_order=tuple(Child(spec, on_line=_warnings(say)) for spec in specs),
         url=options.url,
         hub_address=hub.address,
         hub_name=hub.name,
@@ -106,9 +110,7 @@ def _storage_ports(options: StackOptions) -> StoragePorts:
     return StoragePorts(blob=blob, queue=queue, table=table)
 
 
-def _storage(
-    options: StackOptions, ports: StoragePorts, keeps_open: tuple[int, ...], say: Callable[[str], None]
-) -> ChildSpec:
+def _storage(options: StackOptions, ports: StoragePorts, say: Callable[[str], None]) -> ChildSpec:
     modules, node = azurite.install(say), ensure_node(say).node
     location = options.data / "azurite"
     return ChildSpec(
@@ -119,7 +121,6 @@ def _storage(
         output=options.logs / "azurite.log",
         ready=_answers(f"http://127.0.0.1:{ports.table}/"),  # The last of the three to listen.
         stop_seconds=60.0,
-        keeps_open=keeps_open,
     )
 
 
@@ -183,6 +184,7 @@ def _host(options: StackOptions, settings: LocalSettings, environment: Mapping[s
             *("--settings", str(options.settings)),
             *("--data", str(options.data)),
             *("--log-file", str(options.host_log)),
+            *("--grace", str(_GRACE_SECONDS)),
             *(("--auth",) if options.auth else ()),
             *(("--watch",) if options.watch else ()),
             *(("--workers", str(options.workers)) if options.workers else ()),

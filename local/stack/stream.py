@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import aiohttp
@@ -16,7 +17,7 @@ _START_SECONDS: Final = 60.0
 _RETRY_SECONDS: Final = 0.25
 _RECENT_EVENTS: Final = 8
 
-_ALREADY_ACTIVE: Final = 409
+_ALREADY_ACTIVE: Final = HTTPStatus.CONFLICT
 _NOT_YET: Final = frozenset({404, 429, 500, 502, 503})
 """Answers of an app that is still loading, or waits for its storage."""
 
@@ -49,24 +50,24 @@ class StreamApi:
     async def __aexit__(self, *_exception: object) -> None:
         await self._session.close()
 
-    async def alive(self) -> bool:
-        """Whether the app is loaded and serves requests."""
-        try:
-            async with self._session.get(f"{self._url}/health") as answer:
-                return answer.ok
-        except (aiohttp.ClientError, TimeoutError):
-            return False
-
     async def start(self) -> str | None:
-        """Start a stream unless one is active. Returns why it could not be, or None."""
-        deadline = asyncio.get_running_loop().time() + _START_SECONDS
-        while True:
-            status, body = await self._ask("POST", "/api/stream/start")
-            if status == _ALREADY_ACTIVE or status // 100 == 2:  # noqa: PLR2004  (any success)
-                return None
-            if status not in _NOT_YET or asyncio.get_running_loop().time() > deadline:
-                return f"{body.get('detail') or body.get('title') or body or 'no answer'} (HTTP {status})"
-            await asyncio.sleep(_RETRY_SECONDS)
+        """Start a stream unless one is active, and wait until it has begun. Returns why it did not, or None."""
+        try:
+            async with asyncio.timeout(_START_SECONDS):
+                while True:
+                    status, body = await self._ask("POST", "/api/stream/start")
+                    if _succeeded(status) or status == _ALREADY_ACTIVE:
+                        break
+                    if status not in _NOT_YET:
+                        return _reason(status, body)
+                    await asyncio.sleep(_RETRY_SECONDS)
+                while True:
+                    _, body = await self._ask("GET", "/api/stream/status")
+                    if body.get("status") != "starting":
+                        return None
+                    await asyncio.sleep(_RETRY_SECONDS)
+        except TimeoutError:
+            return f"it has not begun within {_START_SECONDS:.0f} s"
 
     async def snapshot(self) -> Snapshot:
         """What a view shows, in three requests."""
@@ -76,8 +77,8 @@ class StreamApi:
             self._ask("GET", f"/api/stream/events/recent?limit={_RECENT_EVENTS}"),
         )
         for status, body in answers:
-            if status // 100 != 2:  # noqa: PLR2004  (any success)
-                return Snapshot(problem=str(body.get("detail") or f"HTTP {status}"))
+            if not _succeeded(status):
+                return Snapshot(problem=_reason(status, body))
         (_, state), (_, statistics), (_, recent) = answers
         return Snapshot(status=state, statistics=statistics, events=recent.get("events", ()))
 
@@ -90,3 +91,11 @@ class StreamApi:
             return 503, {"detail": f"no answer from {self._url} ({type(problem).__name__})"}
         except ValueError:
             return answer.status, {}
+
+
+def _succeeded(status: int) -> bool:
+    return status // 100 == HTTPStatus.OK // 100
+
+
+def _reason(status: int, body: Mapping[str, Any]) -> str:
+    return str(body.get("detail") or body.get("title") or f"HTTP {status}")

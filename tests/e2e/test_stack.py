@@ -30,7 +30,6 @@ def test_one_command_streams_events_and_leaves_nothing_behind(tmp_path: Path) ->
         assert consumed.returncode == 0, consumed.stderr
         events = [json.loads(line) for line in consumed.stdout.splitlines()]
         assert len({event["trace_id"] for event in events}) == 50
-        wait_until(lambda: stack.status().get("events_sent", 0) >= 50, "fifty events in the status")
         stack.wait_for_line(r"status: running, \d+ events sent, [\d.]+/s, 0 failed, breaker closed")
         children = stack.children()
         assert len(children) == 3
