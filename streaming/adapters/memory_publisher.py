@@ -38,7 +38,7 @@ class MemoryPublisher:
     def __init__(self, *, partitions: int = 4, max_batch_bytes: int = DEFAULT_MAX_BATCH_BYTES) -> None:
         self.batches: defaultdict[int, list[tuple[Event, ...]]] = defaultdict(list)
         self.attempts = 0
-        """Calls of ``send``, whatever came of them."""
+        """Calls of ``send`` with events, whatever came of them."""
         self.is_closed = False
         self._partitions = partitions
         self._max_batch_bytes = max_batch_bytes
@@ -68,8 +68,27 @@ class MemoryPublisher:
         return self._partitions
 
     async def send(self, events: Sequence[Event], *, partition: int, timeout_seconds: float) -> SendResult:
+        if not events:
+            return Sent()
         self.attempts += 1
         self.is_closed = False
+        if (refusal := self._refusal(events, partition)) is not None:
+            return refusal
+        fault = self._take_fault(partition)
+        if fault is None or fault.stored:
+            self.batches[partition].append(tuple(events))
+        if fault is None:
+            return Sent()
+        if fault.outcome is not None:
+            return fault.outcome
+        await asyncio.sleep(timeout_seconds)
+        return SendFailed(category=ErrorCategory.CONNECTION_TIMEOUT, detail="Sending timed out: no answer.")
+
+    async def close(self) -> None:
+        self.is_closed = True
+
+    def _refusal(self, events: Sequence[Event], partition: int) -> SendFailed | None:
+        """What is wrong with the batch itself."""
         if not 0 <= partition < self._partitions:
             return SendFailed(category=ErrorCategory.NOT_FOUND, detail=f"There is no partition {partition}.")
         try:
@@ -79,19 +98,7 @@ class MemoryPublisher:
         if size > self._max_batch_bytes:
             detail = f"The batch has {size} bytes; the hub takes {self._max_batch_bytes}."
             return SendFailed(category=ErrorCategory.MESSAGE_TOO_LARGE, detail=detail)
-
-        fault = self._take_fault(partition)
-        if fault is None or fault.stored:
-            self.batches[partition].append(tuple(events))
-        if fault is None:
-            return Sent()
-        if fault.outcome is not None:
-            return fault.outcome
-        await asyncio.sleep(timeout_seconds)
-        return SendFailed(category=ErrorCategory.CONNECTION_TIMEOUT, detail="send timed out: no answer.")
-
-    async def close(self) -> None:
-        self.is_closed = True
+        return None
 
     def _take_fault(self, partition: int) -> Fault | None:
         for fault in self._faults:

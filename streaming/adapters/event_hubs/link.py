@@ -93,12 +93,7 @@ class PrebuiltLink:
 
     async def abort(self) -> None:
         """The SDK leaves a socket open when its connection broke, or was interrupted before it had a session."""
-        opening = getattr(self._producer._handler, "_connection", None)  # noqa: SLF001 - no public way to the socket
-        transport = self._transport or getattr(opening, "_transport", None)
-        if writer := getattr(transport, "writer", None):
-            writer.transport.abort()
-        if session := getattr(transport, "session", None):
-            await session.close()
+        await _abort(self._transport or _transport_of(self._producer._handler))  # noqa: SLF001 - no public way to the socket
 
 
 class PublicLink:
@@ -126,3 +121,37 @@ class PublicLink:
 
     async def abort(self) -> None:
         """Nothing more can be done in public."""
+
+
+async def read_partition_ids(client: EventHubProducerClient) -> list[str]:
+    """Ask ``$management``, over a connection of its own that is gone afterwards, also when this is interrupted.
+
+    ``client`` is used for nothing else.
+    """
+    handlers: list[Any] = []
+    transport: Any = client._amqp_transport  # noqa: SLF001 - what makes the handler that the SDK forgets, as above
+
+    def remember(*args: Any, **kwargs: Any) -> Any:
+        handlers.append(transport.create_mgmt_client(*args, **kwargs))
+        return handlers[-1]
+
+    remembering = type("Remembering", (transport,), {"create_mgmt_client": staticmethod(remember)})
+    client._amqp_transport = remembering  # noqa: SLF001 - as above
+    try:
+        return await client.get_partition_ids()
+    finally:
+        for handler in handlers:
+            await _abort(_transport_of(handler))
+
+
+def _transport_of(handler: Any) -> Any:
+    """What is under one of the SDK's clients while its connection is open."""
+    return getattr(getattr(handler, "_connection", None), "_transport", None)
+
+
+async def _abort(transport: Any) -> None:
+    """Close the socket of one of the SDK's transports, plain or WebSocket."""
+    if writer := getattr(transport, "writer", None):
+        writer.transport.abort()
+    if session := getattr(transport, "session", None):
+        await session.close()

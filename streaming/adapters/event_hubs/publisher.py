@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from streaming.adapters.event_hubs.client import make_producer_client, make_token_credential
 from streaming.adapters.event_hubs.encoder import encoded_size
 from streaming.adapters.event_hubs.errors import classify
-from streaming.adapters.event_hubs.link import Link, PrebuiltLink, PublicLink
+from streaming.adapters.event_hubs.link import Link, PrebuiltLink, PublicLink, read_partition_ids
 from streaming.adapters.event_hubs.sdk import fast_path_problem
 from streaming.core.outcome import ErrorCategory, SendFailed, SendResult, Sent
 
@@ -104,6 +104,8 @@ class EventHubsPublisher:
         return result if result is not None else _timed_out(progress, "Connecting")
 
     async def send(self, events: Sequence[Event], *, partition: int, timeout_seconds: float) -> SendResult:
+        if not events:
+            return Sent()
         progress = _Progress()
         result = await self._bounded(self._send(events, partition, progress), progress, timeout_seconds)
         return result if result is not None else _timed_out(progress, "Sending")
@@ -182,7 +184,7 @@ class EventHubsPublisher:
             return connected
         progress.lane, progress.connected = None, True
         try:
-            return len(await self._shared_client().get_partition_ids())
+            return len(await read_partition_ids(self._make_client()))
         except Exception as error:  # noqa: BLE001 - as in _send
             return classify(error).as_outcome(reached_hub=True)
 

@@ -137,6 +137,9 @@ def _missing_internals() -> str | None:
         "PyamqpTransportAsync._create_eventhub_exception": callable(
             getattr(transport.PyamqpTransportAsync, "_create_eventhub_exception", None)
         ),
+        "PyamqpTransportAsync.create_mgmt_client": callable(
+            getattr(transport.PyamqpTransportAsync, "create_mgmt_client", None)
+        ),
         "EventHubProducer._open": iscoroutinefunction(getattr(EventHubProducer, "_open", None)),
         "EventHubProducer.send": iscoroutinefunction(getattr(EventHubProducer, "send", None)),
         "EventHubProducer.close": iscoroutinefunction(getattr(EventHubProducer, "close", None)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from local.event_hubs import (
     SharedAccessPolicy,
 )
 from streaming.adapters.event_hubs import publisher as publisher_module
+from streaming.adapters.event_hubs.connection import HubConnection, read_hub_connection
 from streaming.adapters.event_hubs.publisher import FALLBACK_EVENT, EventHubsPublisher
 from streaming.core.event import Event
 from streaming.core.outcome import ErrorCategory, SendFailed, Sent
@@ -208,12 +210,73 @@ async def test_a_policy_that_may_only_listen_is_not_authorized() -> None:
 async def test_the_way_over_websockets(broker: EventHubsBroker) -> None:
     publisher = EventHubsPublisher(connection_to(broker, EVENTHUB_TRANSPORT="websocket"))
     await warm(publisher, 0, 1)
+    let_all_links_seem_idle(publisher)
+    await warm(publisher, 0, 1)
+    assert broker.stats().connections == 2
     broker.faults.add(Fault(kind=FaultKind.NO_DISPOSITION, count=1))
     result = await publisher.send(EVENTS, partition=0, timeout_seconds=0.2)
     assert isinstance(result, SendFailed)
     await warm(publisher)
     await publisher.close()
     await until(lambda: broker.stats().connections_open == 0)
+
+
+@pytest.mark.parametrize("kind", [FaultKind.SILENT, FaultKind.NO_TOKEN_REPLY])
+async def test_a_hub_that_does_not_tell_its_partitions_times_out(
+    broker: EventHubsBroker, publisher: EventHubsPublisher, kind: FaultKind
+) -> None:
+    await warm(publisher)
+    broker.faults.add(Fault(kind=kind))
+    result = await publisher.partition_count(timeout_seconds=0.5)
+    assert isinstance(result, SendFailed)
+    assert (result.category, result.reached_hub) == (ErrorCategory.CONNECTION_TIMEOUT, True)
+    await warm(publisher)
+    await publisher.close()
+    gc.collect()  # an abandoned socket would complain
+
+
+@pytest.mark.parametrize(
+    ("connection_string", "request_line"),
+    [
+        (
+            "Endpoint=sb://emulator.invalid;SharedAccessKeyName=p;SharedAccessKey=k;UseDevelopmentEmulator=true",
+            b"GET ws://emulator.invalid:443/$servicebus/websocket HTTP/1.1",
+        ),
+        (
+            "Endpoint=sb://ns.servicebus.windows.net/;SharedAccessKeyName=p;SharedAccessKey=k",
+            b"CONNECT ns.servicebus.windows.net:443 HTTP/1.1",
+        ),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:ssl=None is deprecated:DeprecationWarning")  # the SDK's, without TLS
+@pytest.mark.filterwarnings("ignore:.*(BasicAuth|proxy_auth).* is deprecated:DeprecationWarning")  # the SDK's
+async def test_the_way_through_a_proxy(connection_string: str, request_line: bytes) -> None:
+    asked: list[list[bytes]] = []
+
+    async def proxy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append((await reader.readuntil(b"\r\n\r\n")).split(b"\r\n"))
+        writer.write(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(proxy, "127.0.0.1", 0)
+    address = f"http://me:pw@127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    settings = {
+        "AZURE_EVENTHUB_CONNECTION_STRING": f"{connection_string};EntityPath=hub",
+        "HTTP_PROXY": address,
+        "HTTPS_PROXY": address,
+    }
+    hub = read_hub_connection(settings)
+    assert isinstance(hub, HubConnection)
+    publisher = EventHubsPublisher(hub)
+    result = await publisher.send(EVENTS, partition=0, timeout_seconds=LONG)
+    assert isinstance(result, SendFailed)
+    assert (result.category, result.reached_hub) == (ErrorCategory.CONNECTION_ERROR, False)
+    await publisher.close()
+    server.close()
+    await server.wait_closed()
+    assert asked[0][0] == request_line
+    assert any(line.startswith(b"Proxy-Authorization: Basic ") for line in asked[0])
 
 
 @pytest.mark.parametrize("fast", [True, False])

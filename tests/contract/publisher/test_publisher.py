@@ -140,6 +140,12 @@ async def test_an_event_that_cant_be_encoded_is_told_as_a_value(hub: Hub) -> Non
     assert await hub.publisher.send(events("a"), partition=0, timeout_seconds=LONG) == Sent()
 
 
+async def test_nothing_to_send_is_sent_without_asking_the_hub(hub: Hub) -> None:
+    hub.trouble(Trouble.THROTTLED)
+    assert await hub.publisher.send([], partition=0, timeout_seconds=LONG) == Sent()
+    assert isinstance(await hub.publisher.send(events("a"), partition=0, timeout_seconds=LONG), SendFailed)
+
+
 async def test_a_partition_that_the_hub_does_not_have_is_not_found(hub: Hub) -> None:
     result = await hub.publisher.send(events("a"), partition=9, timeout_seconds=LONG)
     assert isinstance(result, SendFailed)
