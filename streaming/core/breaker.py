@@ -145,7 +145,7 @@ def acquire(
         return state, Permit(epoch=state.epoch)
     trials = tuple(trial for trial in state.trials if trial.expires_us > now_us)
     if len(trials) + state.trial_successes >= settings.half_open_max_calls:
-        return state, Denied(retry_at_us=min((trial.expires_us for trial in trials), default=now_us))
+        return state, Denied(retry_at_us=min(trial.expires_us for trial in trials))
     expires_us = now_us + round(settings.permit_seconds * 1_000_000)
     state = replace(state, trials=(*trials, Trial(permit_id=permit_id, expires_us=expires_us)))
     return state, Permit(epoch=state.epoch, permit_id=permit_id)

@@ -148,15 +148,13 @@ def _pace_in_force(frontier: Frontier, directive: Directive, now_us: int) -> Pac
         return _epoch(frontier, directive, directive.not_before_us)
     due_us = current.scheduled_us(frontier.burst)
     if due_us < directive.not_before_us:
-        # A pause isn't caught up: the schedule begins anew with the resumption. An earlier burst's events may still
-        # reach beyond it by their microseconds, and timestamps never go back.
-        return _epoch(frontier, directive, max(directive.not_before_us, due_us - current.interval_us + current.burst))
+        # A pause isn't caught up: the schedule begins anew with the resumption. The burst before it has had its whole
+        # interval, and so room for its events' timestamps.
+        return _epoch(frontier, directive, directive.not_before_us)
     if (current.interval_ms, current.burst) == (directive.interval_ms, directive.burst):
         return current
-    if due_us <= now_us:
-        # Late already: what is owed stays owed, and the new pace begins with the first burst that it is owed at.
-        return _epoch(frontier, directive, due_us)
-    # A shorter interval takes effect at once, not after the rest of a long one.
+    # A shorter interval takes effect at once, not after the rest of a long one. Whatever is late already stays owed,
+    # and a longer interval doesn't put off the burst that is due: the new pace begins with it.
     previous_us = due_us - current.interval_us
     soonest_us = max(now_us, previous_us + max(directive.interval_ms * _MS, current.burst))
     return _epoch(frontier, directive, min(due_us, soonest_us))

@@ -22,6 +22,7 @@ def cut(events: list[Event], *, max_events: int, max_bytes: int) -> list[list[Ev
     batches = []
     while events:
         length = batch_length(events, max_events=max_events, max_bytes=max_bytes, size_of=size_of)
+        assert length > 0, "no progress"
         batches.append(events[:length])
         events = events[length:]
     return batches

@@ -299,6 +299,13 @@ def test_every_transition_is_recorded() -> None:
     ]
 
 
+def test_every_transition_begins_a_new_epoch() -> None:
+    closed, open_, (trying, out) = BreakerState(), opened(), half_open(1)
+    reopened = fail(trying, out[0])
+    closed_again = reset(reopened, now_us=T0, reason="fixed", by="operator")
+    assert [state.epoch for state in (closed, open_, trying, reopened, closed_again)] == [0, 1, 2, 3, 4]
+
+
 def test_the_latest_transitions_are_kept() -> None:
     state = BreakerState()
     for number in range(60):
