@@ -33,6 +33,8 @@ POLL_US: Final = 1_500_000
 """When to look at what is wanted though no window has ended: longer than a window, so as to cost it no round trip."""
 WIND_UP_US: Final = 5_000_000
 """How long after its time an invocation still waits for what is in flight."""
+HAND_BACK_SECONDS: Final = 2.0
+"""How long a run that was cancelled may take to give its shard back."""
 
 
 class ShardRun:
@@ -219,10 +221,14 @@ class ShardRun:
         return False
 
     async def _hand_back(self) -> None:
-        """The process is ending: write how far things have come, and let the next owner in at once."""
+        """The process is ending: write how far things have come, and let the next owner in at once.
+
+        Storage that has gone too is not waited for: the plans are recorded, and the lease runs out by itself.
+        """
         front = self._runs[0] if self._runs else None
-        with contextlib.suppress(StorageUnavailableError, ShardLostError):
-            await self._ledger.commit_progress(front, release=True)
+        with contextlib.suppress(StorageUnavailableError, ShardLostError, TimeoutError):
+            async with asyncio.timeout(HAND_BACK_SECONDS):
+                await self._ledger.commit_progress(front, release=True)
 
     def _make_lanes(self) -> Lanes:
         return Lanes(
