@@ -6,6 +6,7 @@ import sys
 import termios
 from collections import deque
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self, TextIO
 
 from rich.console import Console, Group
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 _BARS: Final = "▁▂▃▄▅▆▇█"
 _SPARKLINE_SECONDS: Final = 40
-_SMOOTHED_SAMPLES: Final = 3
+_SMOOTHED_SAMPLES: Final = 5
 """Counts grow once per window of about a second, which is as often as they are read: one sample alone jumps."""
 _EVENTS_SHOWN: Final = 8
 _LOCAL_FLAGS: Final = 3
@@ -86,7 +87,7 @@ class PlainScreen:
 
     def ready(self, services: Services) -> None:
         self.say(f"ready: {services.url} (API and dashboard), hub at {services.hub_address}")
-        self.say(f"log: {services.host_log}")
+        self.say(f"log: {_short(services.host_log)}")
 
     def show(self, snapshot: Snapshot, *, monotonic_seconds: float) -> None:
         del monotonic_seconds  # Nothing moves here.
@@ -197,7 +198,7 @@ def _addresses(services: Services, snapshot: Snapshot) -> Table:
     grid.add_row("event hub", f"{services.hub_address}/{services.hub_name}")
     if services.control_url:
         grid.add_row("faults", f"{services.control_url}/faults")
-    grid.add_row("log", str(services.host_log))
+    grid.add_row("log", _short(services.host_log))
     return grid
 
 
@@ -248,6 +249,12 @@ def describe_payload(payload: object) -> str:
     if not isinstance(payload, dict):
         return ""
     return "  ".join(f"{name}={value}" for name, value in payload.items() if value is not None)
+
+
+def _short(path: Path) -> str:
+    """As a person here would type it."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 def _duration(seconds: float) -> str:

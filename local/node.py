@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,7 +73,8 @@ def ensure_packages(source: Path, into: Path, report: Callable[[str], None] = la
         if stamp.exists() and stamp.read_text() == digest:
             return modules
         runtime = ensure_node(report)
-        report(f"installing {_names(source)}")
+        report(f"installing {_names(source)} …")
+        started = time.monotonic()
         for path in manifests:
             shutil.copy(path, into)
         _run(
@@ -81,6 +83,7 @@ def ensure_packages(source: Path, into: Path, report: Callable[[str], None] = la
             environment={**runtime.environment(), **_npm_cache(into)},
         )
         stamp.write_text(digest)
+        report(f"installing {_names(source)}: done in {time.monotonic() - started:.0f} s")
     return modules
 
 

@@ -93,10 +93,10 @@ def test_the_breaker_may_be_a_word_or_an_object(breaker: object, state: str) -> 
 
 def test_the_rate_is_what_was_counted_over_the_last_seconds() -> None:
     meter = RateMeter()
-    for second, total in enumerate([0, 100, 300, 300, 400]):
+    for second, total in enumerate([0, 100, 300, 300, 300, 500, 500]):
         meter.read(total, monotonic_seconds=float(second))
-    assert list(meter.rates) == [100.0, 150.0, 100.0, 100.0]
-    assert meter.events_per_second == 100.0
+    assert list(meter.rates) == [100.0, 150.0, 100.0, 75.0, 100.0, 80.0]
+    assert meter.events_per_second == 80.0
 
 
 def test_a_new_session_counts_from_zero() -> None:
