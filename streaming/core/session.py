@@ -74,6 +74,8 @@ class Session:
     events_sent_before_pause: int = 0
     pause_count: int = 0
     paused_total_us: int = 0
+    lead_total_us: int = 0
+    """Time spent between a start or a resumption and the first burst due after it."""
 
     @property
     def active(self) -> bool:
@@ -93,14 +95,15 @@ class Session:
             pause_count=self.pause_count + 1,
         )
 
-    def resumed(self, now_us: int) -> Session:
+    def resumed(self, now_us: int, *, not_before_us: int) -> Session:
         return replace(
             self,
             wanted=Wanted.RUNNING,
             paused_total_us=self.paused_us(now_us),
             paused_at_us=None,
             resumed_at_us=now_us,
-            not_before_us=now_us,
+            not_before_us=not_before_us,
+            lead_total_us=self.lead_total_us + not_before_us - now_us,
         )
 
     def stopping(self, now_us: int) -> Session:
@@ -127,6 +130,10 @@ class Session:
     def elapsed_us(self, now_us: int) -> int:
         """Microseconds since the start, pauses included; up to the end once it has ended."""
         return max(0, (self.ended_at_us or now_us) - self.started_at_us)
+
+    def streaming_us(self, now_us: int) -> int:
+        """Microseconds in which bursts were due: pauses and leads not counted."""
+        return max(0, self.elapsed_us(now_us) - self.paused_us(now_us) - self.lead_total_us)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+LEAD_US: Final = 1_500_000
+"""How long after a start or a resumption the first burst is due: a timer has noticed by then, and it isn't late."""
 STOP_WAIT_US: Final = 8_000_000
 STOP_POLL_US: Final = 200_000
 _TRIES: Final = 5
@@ -149,7 +151,7 @@ class ControlFlow:
             if session.wanted is not Wanted.PAUSED or session.paused_at_us is None:
                 return Refusal.NOT_PAUSED
             paused_us = now_us - session.paused_at_us
-            return session.resumed(now_us)
+            return session.resumed(now_us, not_before_us=now_us + LEAD_US)
 
         session = await self._change_session(resume)
         return session if isinstance(session, Refusal) else (session, paused_us)
@@ -180,6 +182,7 @@ class ControlFlow:
     def _session(self, request: StartRequest, config: RealtimeConfig, now_us: int) -> Session:
         compact = to_iso(now_us).replace("-", "").replace(":", "").rstrip("Z")
         duration = request.duration_minutes
+        not_before_us = now_us + LEAD_US
         return Session(
             session_id=f"{compact}-{self._new_suffix()}",
             seed=self._new_seed() if request.seed is None else request.seed,
@@ -190,8 +193,9 @@ class ControlFlow:
             burst=config.burst,
             shards=config.shards,
             event_types=None if request.event_types is None else tuple(sorted(set(request.event_types))),
-            ends_at_us=None if duration is None else now_us + round(duration * 60 * MICROSECONDS),
-            not_before_us=now_us,
+            ends_at_us=None if duration is None else not_before_us + round(duration * 60 * MICROSECONDS),
+            not_before_us=not_before_us,
+            lead_total_us=LEAD_US,
         )
 
     async def _change_session(self, change: Callable[[Session, int], Session | Refusal]) -> Session | Refusal:

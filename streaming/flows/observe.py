@@ -87,10 +87,7 @@ class StreamView:
     @property
     def streaming_seconds(self) -> float:
         """Seconds that the session has streamed, pauses not counted."""
-        if self.session is None:
-            return 0.0
-        elapsed_us = self.session.elapsed_us(self.now_us) - self.session.paused_us(self.now_us)
-        return max(0, elapsed_us) / MICROSECONDS
+        return 0.0 if self.session is None else self.session.streaming_us(self.now_us) / MICROSECONDS
 
     @property
     def paced_since_us(self) -> int:

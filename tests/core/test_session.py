@@ -64,15 +64,18 @@ def test_pausing_and_resuming_counts_the_time_between() -> None:
     paused = SESSION.paused(START + 10 * SECOND, events_sent=2_000)
     assert (paused.wanted, paused.pause_count, paused.events_sent_before_pause) == (Wanted.PAUSED, 1, 2_000)
     assert paused.paused_us(START + 13 * SECOND) == 3 * SECOND
-    resumed = paused.resumed(START + 15 * SECOND)
+    resumed = paused.resumed(START + 15 * SECOND, not_before_us=START + 16 * SECOND)
     assert (resumed.wanted, resumed.paused_at_us, resumed.resumed_at_us) == (
         Wanted.RUNNING,
         None,
         START + 15 * SECOND,
     )
-    assert resumed.not_before_us == START + 15 * SECOND
+    assert resumed.not_before_us == START + 16 * SECOND
+    assert resumed.streaming_us(START + 20 * SECOND) == 14 * SECOND
     assert resumed.paused_us(START + 99 * SECOND) == 5 * SECOND
-    again = resumed.paused(START + 20 * SECOND, events_sent=3_000).resumed(START + 21 * SECOND)
+    again = resumed.paused(START + 20 * SECOND, events_sent=3_000).resumed(
+        START + 21 * SECOND, not_before_us=START + 21 * SECOND
+    )
     assert (again.pause_count, again.paused_us(START + 99 * SECOND)) == (2, 6 * SECOND)
 
 

@@ -17,7 +17,7 @@ from streaming.core.breaker import BreakerStatus
 from streaming.core.outcome import ErrorCategory, SendFailed
 from streaming.core.session import Session, Status
 from streaming.flows import reports
-from streaming.flows.control import StartRequest, Stopped
+from streaming.flows.control import LEAD_US, StartRequest, Stopped
 from tests.flows.killing import Killed, Writes
 from tests.flows.process import Process
 from tests.flows.virtual_clock import NOON, VirtualClock
@@ -60,7 +60,8 @@ async def start(process: Process, **request: object) -> Session:
 
 
 def seconds(count: float) -> int:
-    return NOON + round(count * MICROSECONDS)
+    """An instant, counted from when the first burst of a stream started at noon is due."""
+    return NOON + LEAD_US + round(count * MICROSECONDS)
 
 
 def expected_ids(session: Session, *, bursts: int, burst: int) -> list[str]:
@@ -130,7 +131,7 @@ async def test_bursts_leave_at_their_instants(interval_ms: int, burst: int) -> N
 
     late = {orjson.loads(e.body)["ingest_timestamp"]: arrivals[e.trace_id] for e in stage.hub.events()}
     bursts = {due // 1_000 * 1_000: arrived for due, arrived in late.items()}
-    assert sorted(bursts) == [NOON + number * interval_ms * 1_000 for number in range(len(bursts))]
+    assert sorted(bursts) == [seconds(0) + number * interval_ms * 1_000 for number in range(len(bursts))]
     assert sum(due < seconds(45) for due in bursts) == -(-45_000 // interval_ms)
     assert all(arrived == due for due, arrived in bursts.items())
 

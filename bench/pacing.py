@@ -1,0 +1,118 @@
+"""How well the guide's three profiles hold their rate, and how late their bursts are, on the whole local stack.
+
+The yardstick is the schedule itself: each event carries the instant at which it was due, and the hub notes when it
+stored it. A burst is as late as its last event. ``BENCH_SECONDS`` sets how long each profile streams (60).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+import time
+from collections import defaultdict
+from datetime import datetime
+from pathlib import Path
+from statistics import median, quantiles
+from typing import Final, NamedTuple
+
+from local.stack.services import hub_connection_string
+from tests.hub_reader import read_all
+from tests.stack_process import StackProcess, wait_until
+
+SECONDS: Final = float(os.environ.get("BENCH_SECONDS", "60"))
+PROFILES: Final = {"low": (2_000, 50), "medium": (500, 100), "high": (100, 500)}
+_TICKS_PER_SECOND: Final = os.sysconf("SC_CLK_TCK")
+
+
+class Timing(NamedTuple):
+    """What the hub's own clock says about one session."""
+
+    events: int
+    rate_error: float
+    """Achieved over configured rate, less one."""
+    lateness_p50_ms: float
+    lateness_p99_ms: float
+
+
+def main() -> dict[str, float]:
+    ratios: dict[str, float] = {}
+    with tempfile.TemporaryDirectory() as folder, StackProcess(Path(folder), "--no-stream") as stack:
+        for profile, (interval_ms, burst) in PROFILES.items():
+            host = _host_processes(stack)
+            cpu_before = sum(map(_cpu_seconds, host))
+            session_id = _stream(stack, interval_ms, burst)
+            cpu_share = (sum(map(_cpu_seconds, host)) - cpu_before) / SECONDS
+            timing = asyncio.run(_timing(stack, session_id, interval_ms, burst))
+            rate = burst * 1_000 // interval_ms
+            print(
+                f"  {profile:<8} {rate:>5} events/s  {timing.events:>7} events  rate error {timing.rate_error:+.4%}  "
+                f"lateness p50 {timing.lateness_p50_ms:.1f} ms  p99 {timing.lateness_p99_ms:.1f} ms  "
+                f"host CPU {cpu_share:.1%} of a core"
+            )
+            ratios[f"rate_error_{rate}"] = timing.rate_error
+            if profile == "high":
+                ratios["burst_lateness_p99_ms"] = timing.lateness_p99_ms
+                ratios["cpu_share_at_5000"] = cpu_share
+    return ratios
+
+
+def _stream(stack: StackProcess, interval_ms: int, burst: int) -> str:
+    """One whole session of this pace."""
+    request = {
+        "emit_interval_ms": interval_ms,
+        "burst": burst,
+        "duration_minutes": SECONDS / 60,
+    }
+    assert stack.ask("PUT", "/api/stream/config", {"max_batch_size": 1_000})[0] == 200  # noqa: S101 - as in the guide
+    code, answer = stack.ask("POST", "/api/stream/start", request)
+    assert code == 200, answer  # noqa: S101 - nothing to measure otherwise
+    time.sleep(SECONDS)  # Asking for the status all the while would be part of what is measured.
+    wait_until(lambda: stack.status().get("status") == "stopped", "the end of the session")
+    return str(answer["session_id"])
+
+
+async def _timing(stack: StackProcess, session_id: str, interval_ms: int, burst: int) -> Timing:
+    due_ms: dict[str, float] = {}
+    stored_ms: dict[str, float] = defaultdict(float)
+    events = 0
+    for messages in (await read_all(hub_connection_string(stack.hub_port))).values():
+        for message in messages:
+            trace_id = str(message.message_id)
+            if not trace_id.startswith(session_id) or message.enqueued_time is None:
+                continue
+            events += 1
+            number = trace_id.rsplit("-", 1)[0]
+            stored_ms[number] = max(stored_ms[number], message.enqueued_time.timestamp() * 1_000)
+            if trace_id.endswith("-0"):
+                stamp = message.body_as_json()["ingest_timestamp"]
+                due_ms[number] = datetime.fromisoformat(stamp).timestamp() * 1_000
+    lateness = [stored_ms[number] - due_ms[number] for number in due_ms]
+    streamed_ms = max(stored_ms.values()) - min(due_ms.values()) + interval_ms - median(lateness)
+    achieved = events * 1_000 / streamed_ms
+    cuts = quantiles(lateness, n=100, method="inclusive")
+    return Timing(
+        events=events,
+        rate_error=achieved / (burst * 1_000 / interval_ms) - 1,
+        lateness_p50_ms=median(lateness),
+        lateness_p99_ms=cuts[98],
+    )
+
+
+def _host_processes(stack: StackProcess) -> list[int]:
+    """The functions host and its workers."""
+    (supervisor,) = stack.children("functions_host")
+    found = [supervisor]
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = entry.read_text().rsplit(")", 1)[1].split()
+        except OSError:
+            continue
+        if int(fields[1]) == supervisor:
+            found.append(int(entry.parent.name))
+    return found
+
+
+def _cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS_PER_SECOND
