@@ -57,6 +57,7 @@ class EventHubsBroker:
         except BaseException:
             await self.stop()
             raise
+        self._faults_changed()
 
     async def stop(self) -> None:
         """Close both ports and drop every connection. May be called twice, or before ``start``."""

@@ -52,8 +52,8 @@ class Stats:
     hubs: tuple[HubReport, ...]
 
     def hub(self, name: str) -> HubReport:
-        """The hub of this name. Raises StopIteration when there is none."""
-        return next(hub for hub in self.hubs if hub.name == name)
+        """The hub of this name. Raises KeyError when there is none."""
+        return {hub.name: hub for hub in self.hubs}[name]
 
 
 def stats_of(namespace: Namespace) -> Stats:

@@ -204,12 +204,17 @@ async def test_a_port_that_somebody_took_meanwhile_is_tried_again(broker: EventH
     assert broker.accepts_connections
 
 
-async def test_a_broker_stops_while_connections_are_refused() -> None:
+async def test_a_broker_stops_and_starts_while_connections_are_refused() -> None:
     broker = EventHubsBroker(BrokerConfig())
     await broker.stop()
-    await broker.start()
     broker.faults.add(Fault(kind=FaultKind.REFUSE_CONNECTIONS))
+    await broker.start()
+    assert not broker.accepts_connections
     await broker.stop()
+    await broker.stop()
+    broker.faults.clear()
+    await broker.start()
+    assert broker.accepts_connections
     await broker.stop()
     assert not broker.accepts_connections
 
