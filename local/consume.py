@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import signal
 import sys
 from dataclasses import dataclass
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 _CONNECT_SECONDS: Final = 10.0
 _RECEIVE_SECONDS: Final = 0.2
 _BATCH: Final = 1_000
-_LINE_WIDTH: Final = 160
 _STOPPING: Final = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -51,20 +51,18 @@ class ConsumeOptions:
 
 
 def describe(body: bytes, partition: str) -> str:
-    """One readable line: time, partition, type, key, and the payload as far as it fits."""
+    """One readable line: time, partition, type, key and payload."""
     try:
         envelope = json.loads(body)
     except ValueError:
         envelope = None
     if isinstance(envelope, dict):
         time = str(envelope.get("ingest_timestamp", "")).partition("T")[2].rstrip("Z")
-        line = (
+        return (
             f"{time:15}  {partition:>2}  {envelope.get('event_type', ''):22}  "
             f"{envelope.get('partition_key') or '':14}  {describe_payload(envelope.get('payload'))}"
         )
-    else:
-        line = f"{'':15}  {partition:>2}  (no JSON object)  {body.decode(errors='backslashreplace')}"
-    return line if len(line) <= _LINE_WIDTH else line[: _LINE_WIDTH - 1] + "…"
+    return f"{'':15}  {partition:>2}  (no JSON object)  {body.decode(errors='backslashreplace')}"
 
 
 class _Printer:
@@ -94,12 +92,19 @@ class _Printer:
         for event in events:
             body = _body(event)
             line = body.decode(errors="backslashreplace") if self._options.as_json else describe(body, partition)
-            self._output.write(line + "\n")
+            self._output.write(self._fitted(line) + "\n")
         self._output.flush()
         if self._left is not None:
             self._left -= len(events)
             if self._left == 0:
                 self.stop()
+
+    def _fitted(self, line: str) -> str:
+        """On a terminal a readable event is one line, whatever it says; elsewhere, and as JSON, nothing is cut."""
+        if self._options.as_json or not self._output.isatty():
+            return line
+        width = shutil.get_terminal_size().columns
+        return line if len(line) <= width else line[: width - 1] + "…"
 
     def stop(self) -> None:
         if not self.done.done():
