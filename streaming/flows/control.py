@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-LEAD_US: Final = 1_500_000
+LEAD_US: Final = 2_000_000
 """How long after a start or a resumption the first burst is due: a timer has noticed by then, and it isn't late."""
 STOP_WAIT_US: Final = 8_000_000
 STOP_POLL_US: Final = 200_000
