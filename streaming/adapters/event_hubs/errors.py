@@ -66,13 +66,14 @@ CATEGORY_OF_STATUS: Final[Mapping[int, ErrorCategory]] = {
 """By the status of ``$cbs`` or ``$management``."""
 
 CATEGORY_OF_TYPE: Final[tuple[tuple[type[BaseException], ErrorCategory], ...]] = (
+    # An identity that can't sign in, whatever it met on its way (often a refused connection to where a token could be).
+    (ClientAuthenticationError, ErrorCategory.AUTHENTICATION),
     # What the machine itself said, the most certain first.
     (TimeoutError, ErrorCategory.CONNECTION_TIMEOUT),
     (ssl.SSLError, ErrorCategory.CONNECTION_ERROR),
     (OSError, ErrorCategory.CONNECTION_ERROR),
     (UnicodeError, ErrorCategory.SERIALIZATION),
-    # What the SDKs made of it.
-    (ClientAuthenticationError, ErrorCategory.AUTHENTICATION),
+    # What the SDK made of it.
     (OperationTimeoutError, ErrorCategory.CONNECTION_TIMEOUT),
     (AuthenticationError, ErrorCategory.AUTHENTICATION),
     (ConnectError, ErrorCategory.CONNECTION_ERROR),

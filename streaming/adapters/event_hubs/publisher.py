@@ -113,6 +113,7 @@ class EventHubsPublisher:
     async def close(self) -> None:
         if self._keeping_warm is not None:
             self._keeping_warm.cancel()
+            self._in_background(_settled(self._keeping_warm))
             self._keeping_warm = None
         for lane in list(self._lanes.values()):
             self._retire(lane)

@@ -63,6 +63,15 @@ def authorization_timeout() -> EventHubError:
     return error
 
 
+def no_identity() -> EventHubError:
+    """As it comes from a laptop without a managed identity, where nobody has signed in."""
+    cause = CredentialUnavailableError("no managed identity endpoint found")
+    cause.__context__ = ConnectionRefusedError(111, "refused")
+    error = EventHubError(str(cause))
+    error.__cause__ = cause
+    return error
+
+
 C = ErrorCategory
 
 
@@ -117,6 +126,7 @@ C = ErrorCategory
         (OperationTimeoutError("too late"), C.CONNECTION_TIMEOUT),
         (ConnectError("no such partition"), C.CONNECTION_ERROR),
         (ClientAuthenticationError("AADSTS70011"), C.AUTHENTICATION),
+        (no_identity(), C.AUTHENTICATION),
         (CredentialUnavailableError("no managed identity"), C.AUTHENTICATION),
         (ClientClosedError("closed"), C.CONNECTION_ERROR),
         (EventHubError("Did not receive reciprocal protocol header."), C.CONNECTION_ERROR),
