@@ -88,6 +88,8 @@ class PlainScreen:
     def ready(self, services: Services) -> None:
         self.say(f"ready: {services.url} (API and dashboard), hub at {services.hub_address}")
         self.say(f"log: {_short(services.host_log)}")
+        if services.keys_file:
+            self.say(f"keys: {_short(services.keys_file)} (send one as x-functions-key)")
 
     def show(self, snapshot: Snapshot, *, monotonic_seconds: float) -> None:
         del monotonic_seconds  # Nothing moves here.
@@ -196,6 +198,8 @@ def _addresses(services: Services, snapshot: Snapshot) -> Table:
         grid.add_row("", Text(str(fault), style="red"))
     grid.add_row("API, dashboard", Text(services.url, style="bold cyan"))
     grid.add_row("event hub", f"{services.hub_address}/{services.hub_name}")
+    if services.keys_file:
+        grid.add_row("keys", f"{_short(services.keys_file)} (x-functions-key)")
     if services.control_url:
         grid.add_row("faults", f"{services.control_url}/faults")
     grid.add_row("log", _short(services.host_log))

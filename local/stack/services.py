@@ -67,13 +67,14 @@ class Services:
     """Where faults of the broker can be switched on, when it is the one of this repository."""
     host_log: Path
     keys_file: Path | None
-    """Where the host's keys are, when it asks for them."""
+    """Where the host's keys are, when it asks for them: ``host-keys.json``, or a settings file with ``Host.Keys``."""
 
     def read_key(self) -> str | None:
         """The key that opens every route, once the host has made it."""
         if self.keys_file is None:
             return None
-        return str(json.loads(self.keys_file.read_text(encoding="utf-8"))["masterKey"])
+        content = json.loads(self.keys_file.read_text(encoding="utf-8-sig"))
+        return str(content.get("Host", {}).get("Keys", content)["masterKey"])
 
 
 def plan_services(options: StackOptions, *, keeps_open: tuple[int, ...], say: Callable[[str], None]) -> Services:
@@ -96,8 +97,12 @@ def plan_services(options: StackOptions, *, keeps_open: tuple[int, ...], say: Ca
         hub_name=hub.name,
         control_url=hub.control_url,
         host_log=options.host_log,
-        keys_file=options.data / KEYS_FILE if options.auth else None,
+        keys_file=_keys_file(options, settings) if options.auth else None,
     )
+
+
+def _keys_file(options: StackOptions, settings: LocalSettings) -> Path:
+    return options.data / KEYS_FILE if settings.keys is None else options.settings
 
 
 def _storage_ports(options: StackOptions) -> StoragePorts:
