@@ -26,6 +26,8 @@ _log = logging.getLogger(__name__)
 
 MAX_FRAME_SIZE: Final = 64 * 1024
 """As Azure announces: a full batch spans several frames."""
+_LINGER_SECONDS: Final = 5.0
+"""How long a peer has to read the last words."""
 _FLUSH_BYTES: Final = 64 * 1024
 _CHANNEL_MAX: Final = 4999
 _HEADER_SIZE: Final = 8
@@ -264,6 +266,9 @@ class Connection:
         self.flush()
         self._closed = True
         self._socket.close()
+        if self._watchdog is not None:
+            self._watchdog.cancel()
+        self._watchdog = self._loop.call_later(_LINGER_SECONDS, self._socket.abort)
 
     # --- time ---
 

@@ -113,14 +113,12 @@ async def test_an_answer_that_is_missing_or_unknown_to_the_sdk_makes_a_send_hang
     assert _stored(broker) == 1 + stores
 
 
-async def test_a_delay_is_waited_for_and_keeps_the_order(broker: EventHubsBroker) -> None:
-    loop = asyncio.get_running_loop()
+async def test_a_delayed_message_is_late_but_sent(broker: EventHubsBroker) -> None:
     async with producer(broker) as client:
         await _send(client)
-        broker.faults.add(Fault(kind=FaultKind.DELAY, count=1, milliseconds=300))
-        started = loop.time()
+        active = broker.faults.add(Fault(kind=FaultKind.DELAY, count=1, milliseconds=100))
         await _send(client)
-        assert loop.time() - started >= 0.3
+    assert active.struck == 1
     assert _stored(broker) == 2
 
 
