@@ -22,6 +22,6 @@ async def broker() -> AsyncIterator[EventHubsBroker]:
 
 @pytest.fixture
 async def publisher(broker: EventHubsBroker) -> AsyncIterator[EventHubsPublisher]:
-    made = EventHubsPublisher(connection_to(broker))
+    made = EventHubsPublisher(connection_to(broker), open_timeout_seconds=2.0)
     yield made
     await made.close()

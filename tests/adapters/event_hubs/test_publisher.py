@@ -19,9 +19,10 @@ from local.event_hubs import (
     FaultKind,
     SharedAccessPolicy,
 )
-from streaming.adapters.event_hubs import publisher as publisher_module
+from streaming.adapters.event_hubs import lanes
 from streaming.adapters.event_hubs.connection import HubConnection, read_hub_connection
-from streaming.adapters.event_hubs.publisher import FALLBACK_EVENT, EventHubsPublisher
+from streaming.adapters.event_hubs.lanes import FALLBACK_EVENT
+from streaming.adapters.event_hubs.publisher import EventHubsPublisher
 from streaming.core.event import Event
 from streaming.core.outcome import ErrorCategory, SendFailed, Sent
 from tests.contract.publisher.hubs import PATIENCE_SECONDS, connection_to, until
@@ -50,7 +51,7 @@ async def drop_all_connections(broker: EventHubsBroker) -> None:
 
 
 def let_all_links_seem_idle(publisher: EventHubsPublisher) -> None:
-    for lane in publisher._lanes.values():
+    for lane in publisher._lanes._lanes.values():
         lane.used_at = float("-inf")
 
 
@@ -115,6 +116,25 @@ async def test_each_way_not_to_connect_is_told_and_the_next_attempt_succeeds(
     await warm(publisher)
 
 
+async def test_connecting_may_take_longer_than_a_send_may(
+    broker: EventHubsBroker, publisher: EventHubsPublisher
+) -> None:
+    """Else a far hub, half a second away, could never be reached by sends that are given less."""
+    results = [await publisher.send(EVENTS, partition=0, timeout_seconds=0.05)]
+    while not isinstance(results[-1], Sent):
+        results.append(await publisher.send(EVENTS, partition=0, timeout_seconds=0.05))
+    assert len(results) > 1
+    assert broker.stats().connections == 1
+    assert all(isinstance(result, SendFailed) and not result.reached_hub for result in results[:-1])
+
+
+async def test_closing_ends_a_link_that_is_being_opened(broker: EventHubsBroker, publisher: EventHubsPublisher) -> None:
+    broker.faults.add(Fault(kind=FaultKind.NO_ATTACH_REPLY))
+    assert isinstance(await publisher.send(EVENTS, partition=0, timeout_seconds=0.3), SendFailed)
+    await publisher.close()
+    await until(lambda: broker.stats().connections_open == 0)
+
+
 async def test_a_link_that_was_dropped_while_idle_costs_no_attempt(
     broker: EventHubsBroker, publisher: EventHubsPublisher
 ) -> None:
@@ -137,10 +157,10 @@ async def test_idle_links_are_looked_after_and_dead_ones_are_given_up(broker: Ev
     publisher = EventHubsPublisher(connection_to(broker), keep_warm_seconds=0.01)
     await warm(publisher, 0, 1)
     let_all_links_seem_idle(publisher)
-    await until(lambda: all(lane.used_at > 0 for lane in publisher._lanes.values()))
-    assert len(publisher._lanes) == 2
+    await until(lambda: all(lane.used_at > 0 for lane in publisher._lanes._lanes.values()))
+    assert len(publisher._lanes._lanes) == 2
     await drop_all_connections(broker)
-    await until(lambda: not publisher._lanes)
+    await until(lambda: not publisher._lanes._lanes)
     await publisher.close()
 
 
@@ -161,7 +181,7 @@ async def test_a_send_that_waits_for_another_times_out_without_disturbing_it(
     await warm(publisher)
     broker.faults.add(Fault(kind=FaultKind.DELAY, count=1, milliseconds=500))
     first = asyncio.create_task(publisher.send(EVENTS, partition=0, timeout_seconds=LONG))
-    await until(publisher._lanes[0].turn.locked)
+    await until(publisher._lanes._lanes[0].turn.locked)
     second = await publisher.send(EVENTS, partition=0, timeout_seconds=0.05)
     assert isinstance(second, SendFailed)
     assert "another send is under way" in second.detail
@@ -284,8 +304,8 @@ async def test_a_real_consumer_reads_the_same_whichever_way_it_was_sent(
     broker: EventHubsBroker, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, fast: bool
 ) -> None:
     if not fast:
-        monkeypatch.setattr(publisher_module, "fast_path_problem", lambda: "it is no longer what it was")
-    with caplog.at_level(logging.WARNING, publisher_module.__name__):
+        monkeypatch.setattr(lanes, "fast_path_problem", lambda: "it is no longer what it was")
+    with caplog.at_level(logging.WARNING, lanes.__name__):
         publisher = EventHubsPublisher(connection_to(broker))
         await warm(publisher, 2)
         await publisher.close()
@@ -328,7 +348,7 @@ async def consume(broker: EventHubsBroker, partition: int, count: int) -> list[E
 
 
 async def test_the_public_way_meets_failure_the_same(broker: EventHubsBroker, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(publisher_module, "fast_path_problem", lambda: "it is no longer what it was")
+    monkeypatch.setattr(lanes, "fast_path_problem", lambda: "it is no longer what it was")
     publisher = EventHubsPublisher(connection_to(broker))
     await warm(publisher)
     broker.faults.add(Fault(kind=FaultKind.SERVER_BUSY, count=2))  # send_batch tries twice, always
