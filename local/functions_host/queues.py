@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger("host.queues")
 
 INVISIBLE_SECONDS = 600.0
-_FIRST_PAUSE_SECONDS = 0.1
 
 
 @dataclass(slots=True, kw_only=True)
@@ -47,6 +46,8 @@ class QueueListener:
     runner: FunctionRunner
     invisible_seconds: float = INVISIBLE_SECONDS
     """How long a message is hidden while it is processed; renewed at half-life."""
+    first_pause_seconds: float = 0.1
+    """The pause after a poll that found nothing; it doubles up to the largest of ``options``."""
     _in_process: set[asyncio.Task[None]] = field(default_factory=set)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _room: asyncio.Event = field(default_factory=asyncio.Event)
@@ -78,7 +79,7 @@ class QueueListener:
         self._room.set()
 
     async def _poll(self, queue: QueueClient, stopping: asyncio.Event) -> None:
-        pause = _FIRST_PAUSE_SECONDS
+        pause = self.first_pause_seconds
         while not stopping.is_set():
             if len(self._in_process) > self.options.new_batch_threshold:
                 self._room.clear()
@@ -94,10 +95,10 @@ class QueueListener:
                 self._in_process.add(task)
                 task.add_done_callback(self._done)
             if messages:
-                pause = _FIRST_PAUSE_SECONDS
+                pause = self.first_pause_seconds
             else:
                 if await happens_within(self._wake, pause):
-                    pause = _FIRST_PAUSE_SECONDS
+                    pause = self.first_pause_seconds
                     continue
                 # Spread, so that workers don't poll in step.
                 spread = random.uniform(0.8, 1.2)  # noqa: S311  no secret hangs on it

@@ -26,7 +26,7 @@ _HTTP_APP = """
             "header": req.headers.get("X-Thing"), "body": req.get_body().decode(),
             "trace": context.trace_context.trace_parent, "function": context.function_name, "cwd": os.getcwd(),
             "hostname": os.environ["WEBSITE_HOSTNAME"], "environment": os.environ["AZURE_FUNCTIONS_ENVIRONMENT"],
-            "url": req.url,
+            "url": req.url, "setting": os.environ.get("OF_THE_FILE"),
         }), mimetype="application/json")
 
     @app.route(route="echo/special", methods=["GET"])
@@ -60,7 +60,14 @@ _HTTP_APP = """
 
 
 async def test_requests_reach_their_functions_as_on_the_platform(bare_app: AppFolder) -> None:
-    bare_app.write(_HTTP_APP, settings={"Host": {"CORS": "http://page.example"}})
+    bare_app.write(
+        _HTTP_APP,
+        settings={
+            "Values": {"AzureWebJobs.off.Disabled": "false", "OF_THE_FILE": "seen"},
+            "Host": {"CORS": "http://page.example"},
+        },
+    )
+    # The environment wins over the file.
     bare_app.environment["AzureWebJobs.off.Disabled"] = "true"
     async with serving(bare_app) as host:
         get, post = host.client.get, host.client.post
@@ -77,6 +84,7 @@ async def test_requests_reach_their_functions_as_on_the_platform(bare_app: AppFo
         assert seen["trace"] == trace
         assert seen["function"] == "echo"
         assert seen["environment"] == "Development"
+        assert seen["setting"] == "seen"
         assert seen["cwd"] == str(bare_app.path.resolve())
         assert seen["hostname"] == f"localhost:{host.client.base_url.port}"
         assert seen["url"].endswith("/ECHO/bob?a=1&a=2&b=")
