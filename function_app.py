@@ -2,9 +2,9 @@
 
 import azure.functions as func
 
-from streaming.triggers import configuration, observe, stream, ticks
+from streaming.triggers import configuration, disruptions, observe, reference, stream, ticks
 
 app = func.FunctionApp()
 
-for module in (configuration, observe, stream, ticks):
+for module in (configuration, disruptions, observe, reference, stream, ticks):
     app.register_functions(module.blueprint)

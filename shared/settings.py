@@ -30,8 +30,9 @@ class SettingProblem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorldSettings:
-    """The sizes of the retail world that a new session gets."""
+    """The retail world that a new session gets: the same one each time, so that consumers' reference data hold."""
 
+    seed: int
     stores: int
     distribution_centers: int
     products: int
@@ -53,6 +54,7 @@ class Settings:
 
 
 _WORLD_BOUNDS = {
+    "WORLD_SEED": (42, 0, 2**63 - 1),
     "WORLD_STORES": (50, 1, 1_000),
     "WORLD_DISTRIBUTION_CENTERS": (5, 1, 100),
     "WORLD_PRODUCTS": (1_000, 100, 20_000),
@@ -106,6 +108,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
             if name.startswith(REALTIME_PREFIX) and value
         },
         world=WorldSettings(
+            seed=sizes["WORLD_SEED"],
             stores=sizes["WORLD_STORES"],
             distribution_centers=sizes["WORLD_DISTRIBUTION_CENTERS"],
             products=sizes["WORLD_PRODUCTS"],

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from streaming.core.history import Hour
     from streaming.core.outcome import SendFailed, SendResult
     from streaming.core.session import Session
+    from streaming.retail.disruption import Disruption
     from streaming.retail.live import BurstRequest
 
 T = TypeVar("T")
@@ -49,13 +50,15 @@ class Control:
     config: Versioned[Mapping[str, object]] | None = None
     """The configuration keys that were stored; the others have their defaults."""
     breaker: Versioned[BreakerState] | None = None
+    disruptions: Versioned[tuple[Disruption, ...]] | None = None
+    """The troubles that an operator has caused, the ones that are over among them until they are cleared away."""
 
 
 class ControlStore(Protocol):
     """The stream's own rows. Raises ``StorageUnavailableError``, within 4 seconds, when storage is away."""
 
     async def read(self) -> Control:
-        """Session, configuration and breaker: one range of keys, one round trip."""
+        """Session, configuration, breaker and disruptions: one range of keys, one round trip."""
 
     async def save_session(self, session: Session, *, version: str | None) -> str:
         """Write the session row and, in the same transaction, its row in the index of sessions.
@@ -68,6 +71,9 @@ class ControlStore(Protocol):
 
     async def save_breaker(self, state: BreakerState, *, version: str | None) -> str:
         """Replace the breaker's row. As ``save_session``."""
+
+    async def save_disruptions(self, disruptions: Sequence[Disruption], *, version: str | None) -> str:
+        """Replace the list of disruptions. As ``save_session``."""
 
     async def session(self, session_id: str) -> Session | None:
         """A session of the index, as of its last write."""
@@ -156,6 +162,10 @@ class Publisher(Protocol):
 
 class Generator(Protocol):
     """One shard's retail world, making the events of its bursts: a pure function with a memory."""
+
+    @property
+    def events_affected(self) -> Mapping[str, int]:
+        """By the id of a disruption, how many events it has changed, held back or caused so far."""
 
     def burst(self, request: BurstRequest) -> list[Event]:
         """The next burst's events. Bursts must be asked for in order."""

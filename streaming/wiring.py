@@ -28,6 +28,7 @@ from streaming.flows.breaker import CircuitBreaker
 from streaming.flows.configuration import Configuration
 from streaming.flows.control import ControlFlow
 from streaming.flows.deliver import Deliverer
+from streaming.flows.disruptions import DisruptionFlow
 from streaming.flows.live import LiveFlow, LivePorts
 from streaming.flows.observe import Observer
 from streaming.ports import StorageUnavailableError
@@ -89,6 +90,17 @@ class Application:
         """Commands."""
         return self._control
 
+    def disruptions(self) -> DisruptionFlow:
+        """Troubles on purpose."""
+        return DisruptionFlow(control=self._control_store, clock=self.clock, new_id=lambda: f"d-{secrets.token_hex(4)}")
+
+    async def world(self) -> World:
+        """The retail world of the active or last session; before any, the one that the settings describe."""
+        session = (await self.view()).session
+        if session is None:
+            return _world(self.settings.world.seed, self._world_size)
+        return _world(session.seed, session.world)
+
     def observer(self) -> Observer:
         """Questions."""
         return self._observer
@@ -134,21 +146,25 @@ class Application:
 
     @cached_property
     def _control(self) -> ControlFlow:
-        world = self.settings.world
         return ControlFlow(
             control=self._control_store,
             shards=self._shard_store,
             breaker=self._breaker,
             configuration=self.configuration,
-            world=WorldSize(
-                stores=world.stores,
-                distribution_centers=world.distribution_centers,
-                products=world.products,
-                customers=world.customers,
-            ),
+            world=self._world_size,
             clock=self.clock,
-            new_seed=lambda: self._random.getrandbits(31),
+            seed=self.settings.world.seed,
             new_suffix=lambda: secrets.token_hex(2),
+        )
+
+    @property
+    def _world_size(self) -> WorldSize:
+        world = self.settings.world
+        return WorldSize(
+            stores=world.stores,
+            distribution_centers=world.distribution_centers,
+            products=world.products,
+            customers=world.customers,
         )
 
     @cached_property

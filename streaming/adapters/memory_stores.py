@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from streaming.adapters.tables.control_rows import breaker_entity, config_entity, session_entities
+from streaming.adapters.tables.control_rows import (
+    breaker_entity,
+    config_entity,
+    disruptions_entity,
+    disruptions_of,
+    session_entities,
+)
 from streaming.adapters.tables.dead_letters import kept_detail
 from streaming.adapters.tables.limits import check_transaction
 from streaming.adapters.tables.shard_rows import commit_entities, cursor_entity
@@ -25,10 +31,11 @@ from streaming.core.session import Session
 from streaming.ports import ConflictError, Control, ShardLostError, StorageUnavailableError, StoredShard, Versioned
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from streaming.core.dead_letter import DeadLetter
     from streaming.ports import ShardCommit
+    from streaming.retail.disruption import Disruption
 
 
 class Fault(Enum):
@@ -107,6 +114,7 @@ class MemoryControlStore:
             session=self._versioned("session", Session.from_json),
             config=self._versioned("config", dict),
             breaker=self._versioned("breaker", BreakerState.from_json),
+            disruptions=self._versioned("disruptions", disruptions_of),
         )
 
     async def save_session(self, session: Session, *, version: str | None) -> str:
@@ -125,6 +133,11 @@ class MemoryControlStore:
     async def save_breaker(self, state: BreakerState, *, version: str | None) -> str:
         check_transaction([breaker_entity(state)])
         return await self._save("breaker", orjson.dumps(state.to_json()), version)
+
+    async def save_disruptions(self, disruptions: Sequence[Disruption], *, version: str | None) -> str:
+        check_transaction([disruptions_entity(disruptions)])
+        document = {"disruptions": [disruption.to_json() for disruption in disruptions]}
+        return await self._save("disruptions", orjson.dumps(document), version)
 
     async def session(self, session_id: str) -> Session | None:
         await self.faults.read()

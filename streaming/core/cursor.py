@@ -59,6 +59,8 @@ class Cursor:
     seconds: Mapping[int, Slot] = field(default_factory=dict)
     hour: Hour = field(default_factory=lambda: Hour(hour=0, minutes={}))
     """The hour that is being filled; earlier ones are in their own rows."""
+    disrupted: Mapping[str, int] = field(default_factory=dict)
+    """By the id of a disruption, how many events it has touched so far."""
     fault: str | None = None
     """Why nothing can be sent at the moment, in words for a person."""
 
@@ -83,6 +85,7 @@ class Cursor:
             "tally": self.tally.to_json(),
             "seconds": _slots_to_json(self.seconds),
             "hour": hour_to_json(self.hour),
+            "disrupted": dict(self.disrupted),
             "fault": self.fault,
         }
 

@@ -78,17 +78,19 @@ class ControlFlow:
         configuration: Configuration,
         world: WorldSize,
         clock: Clock,
-        new_seed: Callable[[], int],
+        seed: int,
         new_suffix: Callable[[], str],
     ) -> None:
-        """``new_suffix`` gives four hexadecimal digits, so that two sessions of one second differ."""
+        """``seed``: of the world, unless a request brings its own. ``new_suffix`` gives four hexadecimal digits: they
+        tell two sessions of one second apart.
+        """
         self._control = control
         self._shards = shards
         self._breaker = breaker
         self._configuration = configuration
         self._world = world
         self._clock = clock
-        self._new_seed = new_seed
+        self._seed = seed
         self._new_suffix = new_suffix
 
     async def start(self, request: StartRequest) -> Session | Refusal:
@@ -185,7 +187,7 @@ class ControlFlow:
         not_before_us = now_us + LEAD_US
         return Session(
             session_id=f"{compact}-{self._new_suffix()}",
-            seed=self._new_seed() if request.seed is None else request.seed,
+            seed=self._seed if request.seed is None else request.seed,
             mode=request.mode,
             world=self._world,
             started_at_us=now_us,

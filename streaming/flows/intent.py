@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import orjson
+
 from shared.clock import MICROSECONDS
 from streaming.core.plan import LARGEST_CHUNK, Directive
 from streaming.core.session import Wanted
@@ -47,6 +49,7 @@ class Intent:
         self.stored: Versioned[Session] | None = control.session
         self.config = self._config_of(control)
         self.policy = DeliveryPolicy.of(self.config)
+        self._disruptions = control.disruptions.value if control.disruptions else ()
         self._breaker.observe(control.breaker)
         self.read_at_us = self._clock.now_us()
 
@@ -85,4 +88,9 @@ class Intent:
             # Half, so that one part can be made while another is being sent.
             chunk=min(LARGEST_CHUNK, self.config.max_buffer_size // 2),
             event_types=session.event_types,
+            disruptions=tuple(
+                orjson.dumps(disruption.to_json()).decode()
+                for disruption in self._disruptions
+                if disruption.active_until_us > self._clock.now_us()
+            ),
         )

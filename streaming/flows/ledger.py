@@ -161,6 +161,8 @@ class Ledger:
             written = replace(
                 written, tally=cursor.tally.plus(increments), seconds=_add(cursor.seconds, slots), hour=hour
             )
+        if run is not None and checkpoint is not None:
+            written = replace(written, disrupted=run.disrupted)
         commit = ShardCommit(
             cursor=written,
             version=held.cursor.version,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -40,6 +41,14 @@ class StreamView:
         total = Tally()
         for cursor in self.cursors:
             total.add(cursor.tally)
+        return total
+
+    @property
+    def disrupted(self) -> Counter[str]:
+        """By the id of a disruption, how many events it has touched."""
+        total: Counter[str] = Counter()
+        for cursor in self.cursors:
+            total.update(cursor.disrupted)
         return total
 
     @property

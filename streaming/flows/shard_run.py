@@ -8,6 +8,8 @@ import logging
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
+import orjson
+
 from shared import telemetry
 from streaming.core import plan as planning
 from streaming.core.cursor import Progress
@@ -18,6 +20,7 @@ from streaming.flows.lanes import Lanes
 from streaming.flows.ledger import Ledger
 from streaming.flows.window import WindowRun
 from streaming.ports import ConflictError, ShardLostError, StorageUnavailableError
+from streaming.retail.disruption import Disruption
 from streaming.retail.live import BurstRequest
 
 if TYPE_CHECKING:
@@ -114,6 +117,7 @@ class ShardRun:
                     await lanes.submit(run, number, events)
                     await asyncio.sleep(0)  # The lanes' turn: these events leave before the next ones are generated.
             run.checkpoint = held.generator.snapshot()
+            run.disrupted = dict(held.generator.events_affected)
             run.complete = True
             self._something_settled.set()
 
@@ -132,6 +136,7 @@ class ShardRun:
         """What to ask of the world for one burst: all of it, or part after part when it is large."""
         cursor = self._ledger.cursor
         owed = share(plan.pace.burst, cursor.shard, cursor.shards)
+        disruptions = tuple(Disruption.from_json(orjson.loads(recorded)) for recorded in plan.disruptions)
         for first in range(0, owed, plan.chunk):
             yield BurstRequest(
                 number=number,
@@ -139,6 +144,7 @@ class ShardRun:
                 size=min(plan.chunk, owed - first),
                 rate_per_second=plan.pace.events_per_second,
                 event_types=None if plan.event_types is None else frozenset(plan.event_types),
+                disruptions=disruptions,
                 first_index=first,
             )
 

@@ -12,7 +12,7 @@ from streaming.core.history import Slot
 from streaming.core.tally import Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from streaming.core.cursor import Cursor
     from streaming.core.event import Event
@@ -48,7 +48,9 @@ class WindowRun:
         self.complete = False
         """Whether all of the window's events have been generated."""
         self.checkpoint: bytes | None = None
-        """The world at the window's end, once it is complete."""
+        """The world at the window's end, once it is complete, and"""
+        self.disrupted: Mapping[str, int] = {}
+        """how many events each disruption has touched by then."""
         self.tally = Tally()
         """Counts since the last commit."""
         self.slots: dict[int, Slot] = {}

@@ -6,14 +6,13 @@ district (its center's as 32-bit, its stores' as 16-bit little-endian integers, 
 
 from __future__ import annotations
 
+import json
 import sys
 import zlib
 from array import array
 from dataclasses import dataclass
 from struct import Struct
 from typing import TYPE_CHECKING, Any, Final
-
-import orjson
 
 from streaming.retail.agenda import Agenda
 from streaming.retail.district import District
@@ -72,7 +71,7 @@ class Checkpoint:
             "pending": self.pending,
             "districts": [state for state, _ in self.districts],
         }
-        text = orjson.dumps(document)
+        text = json.dumps(document, separators=(",", ":")).encode()
         body = b"".join((text, *(stock for _, stock in self.districts)))
         return _HEADER.pack(_MAGIC, zlib.crc32(body), len(text)) + body
 
@@ -87,7 +86,7 @@ class Checkpoint:
             raise CheckpointError("the checkpoint is of another version")
         if zlib.crc32(body) != crc:
             raise CheckpointError("the checkpoint is damaged")
-        document = orjson.loads(body[:length])
+        document = json.loads(bytes(body[:length]))
         products = document["spec"][3]
         districts = []
         start = length

@@ -5,12 +5,19 @@ Severity (0.1 to 1.0) is the share of what comes up that is hit while the disrup
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from streaming.retail.names import require_name
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from streaming.retail.world import World
+
+
+LEAST_SEVERITY: Final = 0.1
 
 
 class DisruptionType(StrEnum):
@@ -32,6 +39,10 @@ class UnknownTargetError(ValueError):
     """The world has nothing of that name, or not of a kind that this disruption can hit."""
 
 
+class UnknownProductError(ValueError):
+    """The world has no product of that number."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Disruption:
     """One disruption, as recorded in the plan of every burst that it is in force for."""
@@ -45,6 +56,27 @@ class Disruption:
     active_until_us: int
     product_ids: tuple[int, ...] = ()
     """What an inventory shortage hits; empty: the store's best sellers."""
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for what no event may carry or no time can hold."""
+        require_name("a disruption's id", self.id)
+        if not LEAST_SEVERITY <= self.severity <= 1:
+            raise ValueError(f"severity must be from {LEAST_SEVERITY} to 1, not {self.severity}")
+        if self.active_until_us <= self.active_from_us:
+            raise ValueError("a disruption must end after it began")
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Self:
+        return cls(
+            **{
+                **document,
+                "type": DisruptionType(document["type"]),
+                "product_ids": tuple(document["product_ids"]),
+            }
+        )
 
     def in_force(self, now_us: int) -> bool:
         return self.active_from_us <= now_us < self.active_until_us
@@ -87,3 +119,10 @@ def resolve_target(world: World, disruption_type: DisruptionType, target_id: str
     if disruption_type is DisruptionType.TRUCK_BREAKDOWN:
         expected += f", or a truck such as {world.stores[0].truck_id}"
     raise UnknownTargetError(f"target_id {target_id!r} is not in this world; a {disruption_type} takes {expected}")
+
+
+def require_products(world: World, product_ids: Iterable[int]) -> None:
+    """Raises UnknownProductError for the first product that the world doesn't have."""
+    for product_id in product_ids:
+        if not 1 <= product_id <= len(world.products):
+            raise UnknownProductError(f"product {product_id} is not in this world; it has 1 to {len(world.products)}")

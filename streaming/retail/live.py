@@ -115,7 +115,7 @@ class LiveGenerator:
         disruptions = tuple(disruption for disruption in request.disruptions if disruption.in_force(now_us))
         for life, share in zip(self._lives, self._shares, strict=True):
             district = life.district
-            district.scribe.wanted = wanted
+            life.want(wanted)
             district.pace = live_pace(request.rate_per_second, share)
             life.set_time(now_us // 1_000_000, disruptions)
         self._weights = list(accumulate(life.district.traffic.total for life in self._lives))

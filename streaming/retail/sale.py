@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from streaming.retail.marketing import Promotion
 
 QUANTITIES: Final = (1, 1, 1, 1, 1, 2, 2, 3)
-_PROMOTED: Final = FULL * 22 // 100
+_PROMOTED: Final = FULL * 30 // 100
 _DECLINED: Final = FULL * 25 // 1_000
 DECLINE_REASONS: Final = (
     "INSUFFICIENT_FUNDS",

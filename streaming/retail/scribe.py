@@ -65,12 +65,20 @@ def _cents(totals: Totals) -> str:
 class Scribe:
     """Collects the drafts of one district."""
 
-    __slots__ = ("drafts", "dropped", "wanted")
+    __slots__ = ("drafts", "dropped", "walks_wanted", "wanted")
 
     def __init__(self) -> None:
         self.drafts: list[Draft] = []
         self.dropped = 0
-        self.wanted: frozenset[str] = frozenset(t.EVENT_TYPES)
+        self.wanted: frozenset[str]
+        self.walks_wanted: bool
+        """Whether anybody wants to know where shoppers are; if not, nobody needs to walk."""
+        self.want(frozenset(t.EVENT_TYPES))
+
+    def want(self, event_types: frozenset[str]) -> None:
+        """Write these types from now on, and no others."""
+        self.wanted = event_types
+        self.walks_wanted = t.CUSTOMER_ZONE_CHANGED in event_types or t.BLE_PING_DETECTED in event_types
 
     def take(self) -> list[Draft]:
         drafts, self.drafts = self.drafts, []

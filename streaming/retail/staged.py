@@ -81,7 +81,7 @@ class DayGenerator:
         wanted = frozenset(EVENT_TYPES) if event_types is None else event_types
         for life in self._lives:
             life.district.pace = STAGED
-            life.district.scribe.wanted = wanted
+            life.want(wanted)
         self._arrivals = [Draws("arrivals", world.spec.seed, self._stream, dc_id) for dc_id in dc_ids]
         self._blocks: list[tuple[int, ...]] = []
 

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from streaming.retail.scribe import Scribe
     from streaming.retail.world import World
 
-_MOST_IN_A_STORE: Final = 30_000
+_MOST_ORDERED: Final = 8_000
+"""Well below what 16 bits hold, since returns can lift a stock over its reorder point before a delivery comes."""
 DC_POINT_STORES: Final = 4
 """A distribution center reorders at so many usual orders for each of its stores, and at least ten."""
 DC_QUANTITY_POINTS: Final = 3
@@ -72,7 +73,7 @@ def dc_shelf(world: World, dc: DistributionCenter, on_hand: array[int] | None = 
 
 def order_quantity(shelf: Shelf, product: int, scale: int, dc: Shelf) -> int:
     """What a store orders: its usual quantity times ``scale``, but never more than the center always has coming."""
-    return min(shelf.quantities[product] * scale, _MOST_IN_A_STORE, dc.points[product])
+    return min(shelf.quantities[product] * scale, _MOST_ORDERED, dc.points[product])
 
 
 def change(

@@ -27,6 +27,12 @@ LAST_ENTRY_MINUTES: Final = 30
 RECEIPTS_PER_DAY: Final = 80
 """Of a store of volume class 100, on an average day."""
 
+ORDERS_PERCENT: Final = 35
+ADVERTS_PERCENT: Final = 200
+"""Of a usual day's receipts: online orders, and impressions of advertisements."""
+COUNTS_PERCENT: Final = 4
+"""Of the receipts now: shelf counts that find something missing."""
+
 HOURS_IN_STORES: Final = (6, 4, 3, 3, 4, 8, 18, 28, 38, 50, 66, 92, 108, 94, 66, 60, 70, 98, 112, 90, 58, 40, 24, 12)
 """Shoppers by local hour: peaks at lunch and in the early evening."""
 HOURS_ONLINE: Final = (28, 16, 9, 6, 6, 9, 18, 30, 42, 50, 54, 56, 60, 58, 54, 52, 54, 58, 66, 82, 96, 100, 80, 50)
@@ -158,9 +164,9 @@ def traffic(
     starts = {
         Start.PURCHASE: visits,
         Start.BROWSE: visits,
-        Start.ORDER: online * 23 // 100,
-        Start.ADVERT: online,
-        Start.COUNT: visits * 4 // 100,
+        Start.ORDER: online * ORDERS_PERCENT // 100,
+        Start.ADVERT: online * ADVERTS_PERCENT // 100,
+        Start.COUNT: visits * COUNTS_PERCENT // 100,
     }
     return Traffic(
         starts=tuple(accumulate(starts[kind] for kind in Start)),

@@ -85,7 +85,7 @@ class Visits:
         if store is None:
             return False
         low, high = _BROWSE_MINUTES
-        dwell = 60 * low + share_of(draw[6], 60 * (high - low))
+        dwell = self._dwell(store, 60 * low + share_of(draw[6], 60 * (high - low)))
         customer = self.choose_customer(store, draw[4], draw[5])
         store_id = district.stores[store].store_id
         frame = Frame(f"store_{store_id}", f"visit_{district.tag}-{number:x}")
@@ -96,7 +96,6 @@ class Visits:
             return True
         district.busy.add(customer)
         district.visitors[store] += 1
-        dwell = self._dwell(store, dwell)
         district.scribe.customer_entered(frame, store_id=store_id, count=1 + (draw[7] & 1), dwell_seconds=dwell)
         self._start_walk(number, store, customer, dwell, _THEN_LEAVE)
         return True
@@ -111,7 +110,7 @@ class Visits:
         district.visitors[store] += 1
         district.scribe.customer_entered(frame, store_id=store_id, count=1 + (draw[7] < FULL // 5), dwell_seconds=dwell)
         then = _THEN_BUY_ATTRIBUTED if attributed else _THEN_BUY
-        if has_app(customer):
+        if has_app(customer) and district.scribe.walks_wanted:
             self._start_walk(number, store, customer, dwell, then)
         else:
             district.later(district.pace.visit_ticks(dwell), Step.CHECKOUT, number, store, customer, then)
@@ -165,7 +164,7 @@ class Visits:
 
     def check_out(self, number: int, store: int, customer: int, then: int) -> None:
         """Go to the till, pay and leave."""
-        if has_app(customer):
+        if has_app(customer) and self._d.scribe.walks_wanted:
             draw = self._d.draws.block(number, _WALK)
             store_id = self._d.stores[store].store_id
             self._d.scribe.zone_changed(

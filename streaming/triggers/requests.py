@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from streaming.core.config import PROFILES
+from streaming.retail.disruption import DisruptionType
 
 
 class StartBody(BaseModel):
@@ -37,6 +38,30 @@ class StatisticsQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     session_id: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[0-9A-Za-z-]+$")] | None = None
+
+
+class DisruptionBody(BaseModel):
+    """``POST /api/disruption/create``."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    disruption_type: DisruptionType
+    target_id: Annotated[str, Field(strict=True, min_length=1, max_length=64)]
+    severity: Annotated[float, Field(strict=True, ge=0.1, le=1.0)] = 0.5
+    duration_minutes: Annotated[float, Field(strict=True, ge=1, le=1_440)] = 30
+    product_ids: Annotated[list[Annotated[int, Field(strict=True, ge=1)]], Field(max_length=100)] = Field(
+        default_factory=list
+    )
+
+
+class ReferenceQuery(BaseModel):
+    """``GET /api/reference/{table}``."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    format: Literal["jsonl", "csv"] = "jsonl"
+    limit: Annotated[int, Field(ge=1, le=10_000)] = 1_000
+    continuation: Annotated[int, Field(ge=0)] = 0
 
 
 class NoQuery(BaseModel):

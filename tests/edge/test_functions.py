@@ -16,6 +16,11 @@ FUNCTION, ANONYMOUS = "function", "anonymous"
 HTTP = {
     "config_get": ("api/stream/config", ["GET"], FUNCTION),
     "config_put": ("api/stream/config", ["PUT"], FUNCTION),
+    "disruption_clear_all": ("api/disruption/clear-all", ["POST"], FUNCTION),
+    "disruption_create": ("api/disruption/create", ["POST"], FUNCTION),
+    "disruption_delete": ("api/disruption/{disruption_id}", ["DELETE"], FUNCTION),
+    "disruption_list": ("api/disruption/list", ["GET"], FUNCTION),
+    "reference": ("api/reference/{table}", ["GET"], FUNCTION),
     "liveness": ("health", ["GET"], ANONYMOUS),
     "stream_books": ("api/stream/books", ["GET"], FUNCTION),
     "stream_event_types": ("api/stream/event-types", ["GET"], FUNCTION),

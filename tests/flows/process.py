@@ -53,6 +53,10 @@ class CountingGenerator:
             self._made += 1
         return events
 
+    @property
+    def events_affected(self) -> Mapping[str, int]:
+        return {}
+
     def snapshot(self) -> bytes:
         return orjson.dumps(self._made)
 
@@ -104,7 +108,7 @@ class Process:
             configuration=configuration,
             world=WORLD,
             clock=clock,
-            new_seed=lambda: 1,
+            seed=1,
             new_suffix=lambda: f"{number:04x}",
         )
         self.observer = Observer(control=control, shards=shards, configuration=configuration, clock=clock)

@@ -18,6 +18,7 @@ NAMES = [
     "REALTIME_",
     "REALTIME_BURST",
     "REALTIME_burst",
+    "WORLD_SEED",
     "WORLD_STORES",
     "WORLD_DISTRIBUTION_CENTERS",
     "WORLD_PRODUCTS",
@@ -25,6 +26,7 @@ NAMES = [
     "PATH",
 ]
 BOUNDS = {
+    "WORLD_SEED": (0, 2**63 - 1),
     "WORLD_STORES": (1, 1_000),
     "WORLD_DISTRIBUTION_CENTERS": (1, 100),
     "WORLD_PRODUCTS": (100, 20_000),
@@ -45,7 +47,7 @@ def test_defaults() -> None:
         table_prefix="retail",
         log_level="INFO",
         realtime={},
-        world=WorldSettings(stores=50, distribution_centers=5, products=1_000, customers=20_000),
+        world=WorldSettings(seed=42, stores=50, distribution_centers=5, products=1_000, customers=20_000),
         problems=(),
     )
 
@@ -72,7 +74,7 @@ def test_everything_can_be_set() -> None:
         table_prefix="Test1",
         log_level="DEBUG",
         realtime={"burst": "50", "emit_interval_ms": "100"},
-        world=WorldSettings(stores=250, distribution_centers=25, products=10_000, customers=400_000),
+        world=WorldSettings(seed=42, stores=250, distribution_centers=25, products=10_000, customers=400_000),
         problems=(),
     )
 
@@ -103,7 +105,7 @@ def test_all_problems_are_reported_at_once_and_defaults_stand_in() -> None:
         "WORLD_CUSTOMERS",
     ]
     assert (settings.table_prefix, settings.log_level) == ("retail", "INFO")
-    assert settings.world == WorldSettings(stores=50, distribution_centers=5, products=1_000, customers=20_000)
+    assert settings.world == WorldSettings(seed=42, stores=50, distribution_centers=5, products=1_000, customers=20_000)
 
 
 @pytest.mark.parametrize("name", BOUNDS)
@@ -145,7 +147,9 @@ def test_nothing_raises_on_garbage(environment: dict[str, str]) -> None:
     assert settings.table_prefix.isalnum()
     world = settings.world
     for value, (low, high) in zip(
-        (world.stores, world.distribution_centers, world.products, world.customers), BOUNDS.values(), strict=True
+        (world.seed, world.stores, world.distribution_centers, world.products, world.customers),
+        BOUNDS.values(),
+        strict=True,
     ):
         assert low <= value <= high
     assert world.distribution_centers <= world.stores

@@ -11,6 +11,7 @@ from streaming.adapters.tables.entities import entity, int64, read_text, text_pr
 from streaming.core.breaker import BreakerState
 from streaming.core.session import Session
 from streaming.ports import Control, Versioned
+from streaming.retail.disruption import Disruption
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -38,13 +39,22 @@ def breaker_entity(state: BreakerState) -> Entity:
     return _entity(keys.BREAKER, state.to_json())
 
 
+def disruptions_entity(disruptions: Sequence[Disruption]) -> Entity:
+    return _entity(keys.DISRUPTIONS, {"disruptions": [disruption.to_json() for disruption in disruptions]})
+
+
 def read_control(rows: Sequence[Row]) -> Control:
     by_key = {row.key: row for row in rows}
     return Control(
         session=_versioned(by_key.get(keys.SESSION), read_session),
         config=_versioned(by_key.get(keys.CONFIG), _document),
         breaker=_versioned(by_key.get(keys.BREAKER), lambda row: BreakerState.from_json(_document(row))),
+        disruptions=_versioned(by_key.get(keys.DISRUPTIONS), lambda row: disruptions_of(_document(row))),
     )
+
+
+def disruptions_of(document: Mapping[str, Any]) -> tuple[Disruption, ...]:
+    return tuple(Disruption.from_json(disruption) for disruption in document["disruptions"])
 
 
 def read_session(row: Row) -> Session:

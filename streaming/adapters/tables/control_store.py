@@ -9,6 +9,7 @@ from streaming.adapters.tables.control_rows import (
     STARTED_AT,
     breaker_entity,
     config_entity,
+    disruptions_entity,
     read_control,
     read_session,
     read_session_ids,
@@ -17,13 +18,14 @@ from streaming.adapters.tables.control_rows import (
 from streaming.adapters.tables.keys import CONTROL, SESSIONS, STREAM, session_row
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from streaming.adapters.tables.client import TablesClient
     from streaming.adapters.tables.entities import Entity
     from streaming.core.breaker import BreakerState
     from streaming.core.session import Session
     from streaming.ports import Control
+    from streaming.retail.disruption import Disruption
 
 
 class TableControlStore:
@@ -54,6 +56,9 @@ class TableControlStore:
 
     async def save_breaker(self, state: BreakerState, *, version: str | None) -> str:
         return await self._save([breaker_entity(state)], version)
+
+    async def save_disruptions(self, disruptions: Sequence[Disruption], *, version: str | None) -> str:
+        return await self._save([disruptions_entity(disruptions)], version)
 
     async def session(self, session_id: str) -> Session | None:
         async with bounded(CALL_SECONDS):

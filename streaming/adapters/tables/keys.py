@@ -42,6 +42,7 @@ STREAM: Final = "stream"
 CONTROL: Final = rows_below("control")
 BREAKER: Final = "control|breaker"
 CONFIG: Final = "control|config"
+DISRUPTIONS: Final = "control|disruptions"
 SESSION: Final = "control|session"
 SESSIONS: Final = rows_below("sessions")
 
