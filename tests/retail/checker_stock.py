@@ -103,6 +103,7 @@ class Stock:
 
     def _stockout(self, balance: Balance, envelope: Envelope, payload: Row) -> None:
         expect = self._report.expect
+        expect(balance.ran_out or not balance.known, "5 one stockout each time", envelope)
         expect(balance.learn(0), "5 a stockout only at zero", envelope)
         expect(payload["last_known_quantity"] == balance.before, "5 last_known_quantity", envelope)
         balance.ran_out = False
