@@ -96,10 +96,14 @@ class Lanes:
         lane.mark_used()
 
     async def _opened(self, lane: Lane) -> None:
-        if lane.opening is None:
-            lane.opening = asyncio.create_task(self._open(lane))
-            lane.opening.add_done_callback(_take_note)
-        await asyncio.shield(lane.opening)
+        opening = lane.opening
+        if opening is None:
+            opening = lane.opening = asyncio.create_task(self._open(lane))
+            opening.add_done_callback(_take_note)
+        await asyncio.wait((opening,))
+        if opening.cancelled():
+            raise ConnectionAbortedError("The publisher was closed meanwhile.")
+        opening.result()
 
     async def _open(self, lane: Lane) -> None:
         """Open the lane's link, or give the lane a new one to be opened, and raise why."""

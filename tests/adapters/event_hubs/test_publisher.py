@@ -135,6 +135,18 @@ async def test_closing_ends_a_link_that_is_being_opened(broker: EventHubsBroker,
     await until(lambda: broker.stats().connections_open == 0)
 
 
+async def test_closing_fails_the_send_that_waits_for_a_link(
+    broker: EventHubsBroker, publisher: EventHubsPublisher
+) -> None:
+    broker.faults.add(Fault(kind=FaultKind.NO_ATTACH_REPLY))
+    sending = asyncio.create_task(publisher.send(EVENTS, partition=0, timeout_seconds=LONG))
+    await until(lambda: any(lane.opening for lane in publisher._lanes._lanes.values()))
+    await publisher.close()
+    result = await sending
+    assert isinstance(result, SendFailed)
+    assert (result.category, result.reached_hub) == (ErrorCategory.CONNECTION_ERROR, False)
+
+
 async def test_a_link_that_was_dropped_while_idle_costs_no_attempt(
     broker: EventHubsBroker, publisher: EventHubsPublisher
 ) -> None:
