@@ -23,7 +23,7 @@ def test_one_command_streams_events_and_leaves_nothing_behind(tmp_path: Path) ->
             f"ready: http://localhost:{stack.port} (API and dashboard), hub at localhost:{stack.hub_port}"
             in stack.output.splitlines()
         )
-        assert stack.status()["status"] == "running"
+        assert stack.status().get("status") == "running", stack.output
         consumed = run_cli(
             *("consume", "--hub-port", str(stack.hub_port), "--from", "earliest", "--max", "50", "--json")
         )
@@ -50,7 +50,7 @@ def test_a_second_start_goes_on_with_the_session_of_the_first(tmp_path: Path) ->
 
 def test_no_stream_is_started_when_none_is_wanted(tmp_path: Path) -> None:
     with StackProcess(tmp_path, "--no-stream") as stack:
-        assert stack.status()["status"] == "stopped"
+        assert stack.status().get("status") == "stopped", stack.output
 
 
 @pytest.mark.parametrize(
