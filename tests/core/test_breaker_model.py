@@ -10,7 +10,7 @@ from itertools import count
 from typing import Literal
 
 import orjson
-from hypothesis import assume, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -83,26 +83,31 @@ class Breaker(RuleBasedStateMachine):
         self.given: list[Given] = []
         self.names = count()
 
-    # Time and settings
+    # Time
 
     @rule(seconds=st.one_of(st.integers(0, 20), st.sampled_from([60, 600, 7_200])))
     def time_passes(self, seconds: int) -> None:
         self.now_us += seconds * SECOND
 
-    @precondition(lambda self: self.state.retry_at_us is not None)
+    @precondition(lambda self: self.state.retry_at_us is not None or self.model.out)
     @rule(early_us=st.sampled_from([0, 1]))
-    def the_wait_ends(self, early_us: int) -> None:
-        assert self.state.retry_at_us is not None
-        self.now_us = max(self.now_us, self.state.retry_at_us - early_us)
+    def the_next_moment_comes(self, early_us: int) -> None:
+        """The wait ends, or a permit expires; or almost."""
+        moment_us = self.state.retry_at_us or min(self.model.out.values())
+        self.now_us = max(self.now_us, moment_us - early_us)
 
-    @precondition(lambda self: self.model.out)
-    @rule(early_us=st.sampled_from([0, 1]))
-    def a_permit_expires(self, early_us: int) -> None:
-        self.now_us = max(self.now_us, min(self.model.out.values()) - early_us)
-
-    @rule(wanted=all_settings, enabled=st.sampled_from([True, True, False]))
-    def settings_change(self, wanted: BreakerSettings, *, enabled: bool) -> None:
+    def _settings_change(self, wanted: BreakerSettings, *, enabled: bool) -> None:
         self.settings = replace(wanted, enabled=enabled)
+
+    @precondition(lambda self: self.settings.enabled and self.model.status == "closed")
+    @rule()
+    def the_hub_goes_down(self) -> None:
+        """Straight to the first trial: the states behind it are the interesting ones."""
+        while self.model.status == "closed":
+            self.ask()
+            self._result(self.given[-1], ok=False, jitter=0.5)
+        self.the_next_moment_comes(early_us=0)
+        self.ask()
 
     # Permits
 
@@ -137,12 +142,26 @@ class Breaker(RuleBasedStateMachine):
         assert isinstance(answer, Permit)
         self.given.append(Given(answer, self.model.chapter))
 
+    @rule(ok=st.booleans(), jitter=jitters)
+    def a_batch_is_sent(self, *, ok: bool, jitter: float) -> None:
+        before = len(self.given)
+        self.ask()
+        if len(self.given) > before:
+            self._result(self.given[-1], ok=ok, jitter=jitter)
+
     @precondition(lambda self: self.given)
     @rule(back=st.integers(0, 8), ok=st.booleans(), jitter=jitters)
     def a_result_comes_in(self, back: int, *, ok: bool, jitter: float) -> None:
-        """Of any permit ever given, and any number of times."""
-        assume(back < len(self.given))
-        given = self.given[-1 - back]
+        """Of any permit lately given, and any number of times."""
+        self._result(self.given[-1 - back % len(self.given)], ok=ok, jitter=jitter)
+
+    @precondition(lambda self: self.model.out)
+    @rule(which=st.integers(0, 3), ok=st.sampled_from([True, True, False]), jitter=jitters)
+    def a_trial_is_answered(self, which: int, *, ok: bool, jitter: float) -> None:
+        name = sorted(self.model.out)[which % len(self.model.out)]
+        self._result(next(given for given in self.given if given.permit.permit_id == name), ok=ok, jitter=jitter)
+
+    def _result(self, given: Given, *, ok: bool, jitter: float) -> None:
         before = self.state
         if ok:
             self.state = succeeded(self.state, given.permit, self.settings, now_us=self.now_us, by="one")
@@ -199,10 +218,22 @@ class Breaker(RuleBasedStateMachine):
         waits.append(wait_us)
         return wait_us
 
-    # Operators
+    # Interference
 
-    @rule()
-    def an_operator_resets(self) -> None:
+    @rule(kind=st.integers(0, 3), wanted=all_settings, enabled=st.booleans())
+    def somebody_interferes(self, kind: int, wanted: BreakerSettings, *, enabled: bool) -> None:
+        """One rule for all of it, so that it doesn't drown what it interferes with."""
+        match kind:
+            case 0:
+                self._operator_resets()
+            case 1:
+                self._operator_forces_it_open()
+            case 2:
+                self._session_starts()
+            case _:
+                self._settings_change(wanted, enabled=enabled)
+
+    def _operator_resets(self) -> None:
         before = self.state
         self.state = reset(self.state, now_us=self.now_us, reason="fixed", by="operator")
         if self.model.status != "closed":
@@ -212,14 +243,12 @@ class Breaker(RuleBasedStateMachine):
         else:
             assert self.state == before
 
-    @rule()
-    def an_operator_forces_it_open(self) -> None:
+    def _operator_forces_it_open(self) -> None:
         self.state = force_open(self.state, now_us=self.now_us, reason="maintenance", by="operator")
         self.model.turn("open")
         self.model.waits.append(0)
 
-    @rule()
-    def a_session_starts(self) -> None:
+    def _session_starts(self) -> None:
         self.state = renewed(self.state, now_us=self.now_us)
         self.model = Model(chapter=self.model.chapter + 1)
 
@@ -262,7 +291,7 @@ class Breaker(RuleBasedStateMachine):
 
 
 TestBreaker = Breaker.TestCase
-TestBreaker.settings = settings(max_examples=150, stateful_step_count=50, deadline=None)
+TestBreaker.settings = settings(max_examples=200, stateful_step_count=50, deadline=None)
 
 
 @dataclass(frozen=True)
@@ -270,6 +299,7 @@ class Decision:
     """What an instance is about to write, and what follows once it is stored."""
 
     state: BreakerState
+    at_us: int
     granted: Permit | None = None
     accepted: Permit | None = None
 
@@ -298,6 +328,7 @@ class Sharing(RuleBasedStateMachine):
     def begin(self) -> None:
         self.now_us = T0
         self.row, self.version = BreakerState(), 0
+        self.the_hub_goes_down()
         self.instances = [Instance() for _ in range(3)]
         self.names = count()
         self.permits: list[Permit] = []
@@ -309,6 +340,25 @@ class Sharing(RuleBasedStateMachine):
     @rule(seconds=st.integers(0, 9))
     def time_passes(self, seconds: int) -> None:
         self.now_us += seconds * SECOND
+
+    @precondition(lambda self: self.row.status.value == "closed")
+    @rule()
+    def the_hub_goes_down(self) -> None:
+        """Somebody else has written that; the wait is over now."""
+        while self.row.status.value == "closed":
+            permit = Permit(epoch=self.row.epoch)
+            self.row = failed(
+                self.row, permit, self.SETTINGS, category="throttling", now_us=self.now_us, jitter=0.5, by="other"
+            )
+        self.version += 1
+        assert self.row.retry_at_us is not None
+        self.now_us = self.row.retry_at_us
+
+    @rule(which=st.integers(0, 2))
+    def everything_at_once(self, which: int) -> None:
+        self.read(which)
+        self.ask(which)
+        self.write(which)
 
     @rule(which=st.integers(0, 2))
     def read(self, which: int) -> None:
@@ -323,7 +373,7 @@ class Sharing(RuleBasedStateMachine):
             state, answer = acquire(
                 instance.state, self.SETTINGS, now_us=self.now_us, permit_id=f"p{next(self.names)}", by=str(which)
             )
-            self._decide(instance, Decision(state, granted=answer if isinstance(answer, Permit) else None))
+            self._decide(instance, Decision(state, self.now_us, granted=answer if isinstance(answer, Permit) else None))
 
     @precondition(lambda self: self.permits)
     @rule(which=st.integers(0, 2), back=st.integers(0, 5), ok=st.booleans())
@@ -344,11 +394,11 @@ class Sharing(RuleBasedStateMachine):
                 jitter=0.5,
                 by=str(which),
             )
-        self._decide(instance, Decision(state, accepted=permit if ok else None))
+        self._decide(instance, Decision(state, self.now_us, accepted=permit if ok else None))
 
     def _decide(self, instance: Instance, decision: Decision) -> None:
         if decision.state == instance.state:
-            self._grant(decision.granted)  # Nothing to write: closed.
+            self._grant(decision)  # Nothing to write: closed.
         else:
             instance.writing = decision
 
@@ -363,16 +413,17 @@ class Sharing(RuleBasedStateMachine):
             return
         self.row, self.version = decision.state, self.version + 1
         instance.state, instance.version = self.row, self.version
-        self._grant(decision.granted)
+        self._grant(decision)
         if decision.accepted is not None:
             self.accepted.setdefault(decision.accepted.epoch, set()).add(decision.accepted.permit_id)
 
-    def _grant(self, permit: Permit | None) -> None:
+    def _grant(self, decision: Decision) -> None:
+        permit = decision.granted
         if permit is None:
             return
         self.permits.append(permit)
         if permit.permit_id:
-            self.trials.setdefault(permit.epoch, {})[permit.permit_id] = self.now_us + 8 * SECOND
+            self.trials.setdefault(permit.epoch, {})[permit.permit_id] = decision.at_us + 8 * SECOND
 
     @invariant()
     def together_they_never_exceed_the_trials(self) -> None:

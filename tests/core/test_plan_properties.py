@@ -122,6 +122,13 @@ class Planner(RuleBasedStateMachine):
     def end_changes(self, ends_in_us: int | None) -> None:
         self.directive = replace(self.directive, ends_at_us=None if ends_in_us is None else self.now_us + ends_in_us)
 
+    @precondition(lambda self: self.last_due_us is not None)
+    @rule(bursts=st.integers(0, 5), nudge_us=st.integers(-1, 1))
+    def end_is_at_a_burst(self, bursts: int, nudge_us: int) -> None:
+        assert self.last_due_us is not None
+        due_us = self.last_due_us + bursts * self.last_interval_us
+        self.directive = replace(self.directive, ends_at_us=due_us + nudge_us)
+
     @rule(types=st.sampled_from([None, ("receipt_created",)]))
     def filter_changes(self, types: tuple[str, ...] | None) -> None:
         self.directive = replace(self.directive, event_types=types)
@@ -233,25 +240,28 @@ def test_the_long_run_rate_is_exact(
 @settings(deadline=None)
 @given(
     interval_ms=st.sampled_from([10, 70, 500, 1_000, 2_500, 60_000]),
-    outage_ms=st.integers(0, 900_000),
+    bursts=st.integers(-1, 200),
+    nudge_us=st.sampled_from([-1, 0, 1, 4_999]),
     bound_seconds=st.integers(1, 600),
 )
-def test_the_catch_up_bound_is_exact(interval_ms: int, outage_ms: int, bound_seconds: int) -> None:
+def test_the_catch_up_bound_is_exact(interval_ms: int, bursts: int, nudge_us: int, bound_seconds: int) -> None:
+    interval_us = interval_ms * MS
+    outage_us = max(0, bound_seconds * SECOND + bursts * interval_us + nudge_us)
     wanted = Directive(interval_ms=interval_ms, burst=1, not_before_us=START, max_catch_up_us=bound_seconds * SECOND)
     before = run(wanted, [START], windows=2)
-    come_back_us = START + outage_ms * MS
+    come_back_us = START + outage_us
     frontier = after(Frontier(), before[-1])
-    expected_skips, due_ms = 0, frontier.burst * interval_ms
-    while due_ms < outage_ms - bound_seconds * 1_000:
+    expected_skips, due_us = 0, frontier.burst * interval_us
+    while due_us < outage_us - bound_seconds * SECOND:
         expected_skips += 1
-        due_ms += interval_ms
+        due_us += interval_us
     plan = plan_next(frontier, wanted, come_back_us)
     if plan is None:
         assert expected_skips == 0
-        assert due_ms >= outage_ms + 2_000
+        assert due_us >= outage_us + HORIZON_US
     else:
         assert plan.skipped == expected_skips
-        assert plan.bursts == 0 or plan.pace.scheduled_us(plan.first_burst) == START + due_ms * MS
+        assert plan.bursts == 0 or plan.pace.scheduled_us(plan.first_burst) == START + due_us
 
 
 @given(
