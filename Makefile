@@ -15,7 +15,7 @@ ARGS ?=
 define check
 @printf '%-20s' '$(1)'; started=$$(date +%s); \
 if output=$$($(2) 2>&1); then echo "ok ($$(( $$(date +%s) - started )) s)"; \
-else echo FAILED; echo "$$output"; exit 1; fi
+else echo FAILED; printf '%s\n' "$$output"; exit 1; fi
 endef
 
 help: ## List the targets

@@ -16,6 +16,7 @@ from local.event_hubs.config import DEFAULT_HUB
 from local.functions_host.settings import read_local_settings
 from local.live_view import LiveScreen, PlainScreen
 from local.paths import STATE
+from local.reference import export
 from local.stack.options import DEFAULT_PORT, StackOptions, default_settings
 from local.stack.ports import free_ports
 from local.stack.runner import run_stack
@@ -81,6 +82,13 @@ def azurite(arguments: argparse.Namespace) -> int:
     ) as running:
         print(f"ready: {running.connection_string}", flush=True)
         signal.sigwait(_STOPPING)
+    return 0
+
+
+def reference(arguments: argparse.Namespace) -> int:
+    """Write the reference data of the world that the settings describe."""
+    environment = read_local_settings(_settings(arguments.settings)).over(os.environ)
+    export(arguments.out, environment=environment, seed=arguments.seed, say=print)
     return 0
 
 

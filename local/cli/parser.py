@@ -25,6 +25,7 @@ def parser() -> argparse.ArgumentParser:
     _add_up(subparsers)
     _add_consume(subparsers)
     _add_azurite(subparsers)
+    _add_reference(subparsers)
     # Listed here for `--help`; they read their own command line.
     subparsers.add_parser("hub", help="only the Event Hubs broker", add_help=False)
     subparsers.add_parser("host", help="only the Functions host", add_help=False)
@@ -100,6 +101,28 @@ def _add_azurite(subparsers: Subparsers) -> None:
         "--storage-port", type=_port, default=10_000, help="of blobs; queues and tables take the next two; 0 takes any"
     )
     azurite.add_argument("--data", type=Path, metavar="DIR", help="where to keep the data (default: in memory)")
+
+
+def _add_reference(subparsers: Subparsers) -> None:
+    reference = _add(
+        subparsers,
+        "reference",
+        "write stores, distribution centers, products and customers to files",
+        commands.reference,
+    )
+    reference.add_argument("--out", type=Path, required=True, metavar="DIR", help="a folder for CSV and JSON Lines")
+    reference.add_argument(
+        "--seed", type=_natural, metavar="N", help="of a stream started with its own (default: WORLD_SEED)"
+    )
+    reference.add_argument(
+        "--settings", type=Path, metavar="FILE", help="default: local.settings.json, else local.settings.sample.json"
+    )
+
+
+def _natural(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 on")
+    return int(text)
 
 
 def _port(text: str) -> int:
