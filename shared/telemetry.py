@@ -22,6 +22,10 @@ def record(logger: logging.Logger, level: int, event: str, /, **fields: Any) -> 
         logger.log(level, "%s %s", event, redact(text))
 
 
+def debug(logger: logging.Logger, event: str, /, **fields: Any) -> None:
+    record(logger, logging.DEBUG, event, **fields)
+
+
 def info(logger: logging.Logger, event: str, /, **fields: Any) -> None:
     record(logger, logging.INFO, event, **fields)
 

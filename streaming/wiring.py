@@ -72,6 +72,9 @@ class Application:
         self.redacted_connection_string = REDACTED if environment.get("AZURE_EVENTHUB_CONNECTION_STRING") else None
         self.configuration = Configuration(self.settings.realtime)
         logging.getLogger("streaming").setLevel(self.settings.log_level)
+        for chatty in ("azure", "uamqp"):
+            # The SDKs record every request at INFO: that is for whoever debugs an SDK.
+            logging.getLogger(chatty).setLevel(max(logging.WARNING, logging.getLevelName(self.settings.log_level)))
 
     @property
     def problems(self) -> tuple[SettingProblem, ...]:

@@ -99,7 +99,9 @@ class Ledger:
         """The front window is settled: write its outcome and the world behind it, and plan the window after next."""
         run.tally.bursts_planned += run.plan.bursts
         run.tally.bursts_skipped += run.plan.skipped
+        types = dict(run.tally.by_type)
         await self._write(run, plans=self.cursor.plans[1:], progress=Progress(), checkpoint=run.checkpoint)
+        telemetry.debug(logger, "window_committed", window=run.plan.window, bursts=run.plan.bursts, types=types)
 
     async def commit_progress(self, run: WindowRun | None, *, release: bool = False) -> None:
         """Renew the lease (or release it), write how far the front window has come, and plan if there is room."""
