@@ -29,6 +29,7 @@ from streaming.flows.configuration import Configuration
 from streaming.flows.control import ControlFlow
 from streaming.flows.deliver import Deliverer
 from streaming.flows.disruptions import DisruptionFlow
+from streaming.flows.history import History
 from streaming.flows.live import LiveFlow, LivePorts
 from streaming.flows.observe import Observer
 from streaming.ports import StorageUnavailableError
@@ -107,6 +108,10 @@ class Application:
     def observer(self) -> Observer:
         """Questions."""
         return self._observer
+
+    def history(self) -> History:
+        """Rates over time."""
+        return History(control=self._control_store, shards=self._shard_store, clock=self.clock)
 
     async def view(self) -> StreamView:
         """One look at the active session, or the last one."""

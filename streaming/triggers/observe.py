@@ -10,7 +10,7 @@ from streaming.flows import reports
 from streaming.flows.health import Level
 from streaming.retail.event_types import DESCRIPTIONS, EVENT_TYPES
 from streaming.triggers.http import answers, query_of, refuse, reply
-from streaming.triggers.requests import NoQuery, RecentQuery, StatisticsQuery
+from streaming.triggers.requests import HistoryQuery, NoQuery, RecentQuery, StatisticsQuery
 
 blueprint = func.Blueprint()
 
@@ -33,6 +33,18 @@ async def statistics(req: func.HttpRequest) -> func.HttpResponse:
     if view is None:
         raise refuse(404, f"There is no session {query.session_id}.")
     return reply(reports.statistics(view))
+
+
+@blueprint.function_name("stream_statistics_history")
+@blueprint.route(route="api/stream/statistics/history", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
+@answers
+async def statistics_history(req: func.HttpRequest) -> func.HttpResponse:
+    query = query_of(req, HistoryQuery)
+    return reply(
+        await wiring.application()
+        .history()
+        .report(window_minutes=query.window_minutes, bucket_seconds=query.bucket_seconds)
+    )
 
 
 @blueprint.function_name("stream_books")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from streaming.core.config import PROFILES
+from streaming.flows.history import MINUTE, SECONDS_WINDOW_MINUTES
 from streaming.retail.disruption import DisruptionType
 
 
@@ -38,6 +39,24 @@ class StatisticsQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     session_id: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[0-9A-Za-z-]+$")] | None = None
+
+
+class HistoryQuery(BaseModel):
+    """``GET /api/stream/statistics/history``. Seconds are kept for one minute, minutes for two days."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    window_minutes: Annotated[int, Field(ge=1, le=2_880)] = 60
+    bucket_seconds: Annotated[int, Field(ge=1, le=86_400)] = 60
+
+    @model_validator(mode="after")
+    def _no_finer_than_what_is_kept(self) -> Self:
+        if self.bucket_seconds < MINUTE:
+            if self.window_minutes > SECONDS_WINDOW_MINUTES:
+                raise ValueError("bucket_seconds below 60 needs window_minutes=1: seconds are kept for one minute")
+        elif self.bucket_seconds % MINUTE:
+            raise ValueError("bucket_seconds must be below 60, or a multiple of 60")
+        return self
 
 
 class DisruptionBody(BaseModel):

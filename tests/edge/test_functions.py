@@ -31,6 +31,7 @@ HTTP = {
     "stream_resume": ("api/stream/resume", ["POST"], FUNCTION),
     "stream_start": ("api/stream/start", ["POST"], FUNCTION),
     "stream_statistics": ("api/stream/statistics", ["GET"], FUNCTION),
+    "stream_statistics_history": ("api/stream/statistics/history", ["GET"], FUNCTION),
     "stream_status": ("api/stream/status", ["GET"], FUNCTION),
     "stream_stop": ("api/stream/stop", ["POST"], FUNCTION),
 }
