@@ -31,10 +31,10 @@ def test_a_broken_settings_file_is_named_with_line_and_column(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings = tmp_path / "local.settings.json"
-    settings.write_text('{\n  "Values": {\n    "A": 1,\n  }\n}\n')
+    settings.write_text('{\n  "Values": {\n    "A" 1\n  }\n}\n')
     line = _error(_up(tmp_path / "data", "--settings", str(settings)), capsys)
     assert str(settings) in line
-    assert "line 4 column 3" in line
+    assert "line 3 column 9" in line
 
 
 def test_a_settings_file_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
