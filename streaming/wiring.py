@@ -31,7 +31,9 @@ from streaming.flows.deliver import Deliverer
 from streaming.flows.disruptions import DisruptionFlow
 from streaming.flows.history import History
 from streaming.flows.live import LiveFlow, LivePorts
+from streaming.flows.metrics import Metrics
 from streaming.flows.observe import Observer
+from streaming.flows.send_latency import LatencyHistogram, TimedPublisher
 from streaming.ports import StorageUnavailableError
 from streaming.retail.live import LiveGenerator
 from streaming.retail.world import World, WorldSpec
@@ -133,6 +135,20 @@ class Application:
             problems=self.problems,
         )
 
+    def metrics(self) -> Metrics:
+        """What Prometheus is told."""
+        return self._metrics
+
+    @cached_property
+    def _metrics(self) -> Metrics:
+        async def view() -> StreamView:
+            try:
+                return await self.view()
+            except SettingsError as error:
+                raise StorageUnavailableError(str(error)) from error
+
+        return Metrics(view=view, clock=self.clock, send_latency=self._send_latency)
+
     @cached_property
     def _live(self) -> LiveFlow:
         return LiveFlow(
@@ -196,7 +212,13 @@ class Application:
 
     @cached_property
     def _publisher(self) -> Publisher:
-        return UnconfiguredPublisher(self.hub_problems) if self._hub is None else EventHubsPublisher(self._hub)
+        if self._hub is None:
+            return UnconfiguredPublisher(self.hub_problems)
+        return TimedPublisher(EventHubsPublisher(self._hub), clock=self.clock, histogram=self._send_latency)
+
+    @cached_property
+    def _send_latency(self) -> LatencyHistogram:
+        return LatencyHistogram()
 
     @cached_property
     def _tables(self) -> TablesClient:

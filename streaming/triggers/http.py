@@ -98,9 +98,9 @@ def query_of(req: func.HttpRequest, model: type[Model]) -> Model:
 
 
 def prefers_text(req: func.HttpRequest) -> bool:
-    """Whether the client asks for Prometheus text rather than JSON."""
-    accept = req.headers.get("accept", "")
-    return "text/plain" in accept or "openmetrics" in accept
+    """Whether the client asks for Prometheus text: names it, and does not name JSON as well. ``*/*`` gets JSON."""
+    accept = req.headers.get("accept", "").lower()
+    return "json" not in accept and ("text/plain" in accept or "application/openmetrics-text" in accept)
 
 
 def _problem(problem: Problem) -> func.HttpResponse:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import azure.functions as func
 
+from shared import exposition
 from shared.clock import to_iso
 from streaming import wiring
 from streaming.flows import reports
 from streaming.flows.health import Level
 from streaming.retail.event_types import DESCRIPTIONS, EVENT_TYPES
-from streaming.triggers.http import answers, query_of, refuse, reply
+from streaming.triggers.http import answers, prefers_text, query_of, refuse, reply
 from streaming.triggers.requests import HistoryQuery, NoQuery, RecentQuery, StatisticsQuery
 
 blueprint = func.Blueprint()
@@ -77,9 +78,25 @@ async def event_types(req: func.HttpRequest) -> func.HttpResponse:
 @blueprint.route(route="api/stream/health", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
 @answers
 async def stream_health(req: func.HttpRequest) -> func.HttpResponse:
+    """Health with reasons; or the metrics, always 200, for a scraper that was pointed here by the old guide."""
+    if prefers_text(req):
+        return await _metrics()
     query_of(req, NoQuery)
     report = await wiring.application().health()
     return reply(report, status=503 if report.status is Level.UNHEALTHY else 200)
+
+
+@blueprint.function_name("metrics")
+@blueprint.route(route="metrics", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+@answers
+async def metrics(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - whatever a scraper adds is ignored
+    return await _metrics()
+
+
+async def _metrics() -> func.HttpResponse:
+    text = await wiring.application().metrics().text()
+    headers = {"Content-Type": exposition.MEDIA_TYPE, "Cache-Control": "no-store", "Vary": "Accept"}
+    return func.HttpResponse(text.encode(), headers=headers)
 
 
 @blueprint.function_name("liveness")

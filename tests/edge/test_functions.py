@@ -22,6 +22,7 @@ HTTP = {
     "disruption_list": ("api/disruption/list", ["GET"], FUNCTION),
     "reference": ("api/reference/{table}", ["GET"], FUNCTION),
     "liveness": ("health", ["GET"], ANONYMOUS),
+    "metrics": ("metrics", ["GET"], ANONYMOUS),
     "stream_books": ("api/stream/books", ["GET"], FUNCTION),
     "stream_event_types": ("api/stream/event-types", ["GET"], FUNCTION),
     "stream_events_recent": ("api/stream/events/recent", ["GET"], FUNCTION),
