@@ -28,11 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit code: 0, or 2 for what a person can put right, said in one line on stderr."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        if arguments and arguments[0] in DELEGATED:
-            return DELEGATED[arguments[0]](arguments[1:])
-        options = parser().parse_args(arguments)
-        command: Callable[[object], int] = options.command
-        return command(options)
+        code = _run(arguments)
+        sys.stdout.flush()
     except (LocalError, StartupError) as problem:
         print(f"error: {problem}", file=sys.stderr)
         return _USER_ERROR
@@ -42,3 +39,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Whoever read the output has gone; Python would complain once more at its last flush.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    return code
+
+
+def _run(arguments: Sequence[str]) -> int:
+    if arguments and arguments[0] in DELEGATED:
+        return DELEGATED[arguments[0]](arguments[1:])
+    options = parser().parse_args(arguments)
+    command: Callable[[object], int] = options.command
+    return command(options)

@@ -13,6 +13,8 @@ from local.stack.services import plan_services
 from local.stack.stream import StreamApi
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from local.stack.child import Child
     from local.stack.options import StackOptions
     from local.stack.services import Services
@@ -42,6 +44,35 @@ class Screen(Protocol):
         """How the stream does."""
 
 
+class _Audience:
+    """A screen that may go away (a closed terminal, a pipe whose reader has ended): then the stack is to stop."""
+
+    def __init__(self, screen: Screen, stop: asyncio.Event) -> None:
+        self._screen = screen
+        self._stop = stop
+        self.show_every_seconds = screen.show_every_seconds
+
+    def say(self, text: str) -> None:
+        self._tell(lambda: self._screen.say(text))
+
+    def warn(self, text: str) -> None:
+        """Hand on a warning of a child, unless it is about being stopped."""
+        if not self._stop.is_set():
+            self.say(text)
+
+    def ready(self, services: Services) -> None:
+        self._tell(lambda: self._screen.ready(services))
+
+    def show(self, snapshot: Snapshot, *, monotonic_seconds: float) -> None:
+        self._tell(lambda: self._screen.show(snapshot, monotonic_seconds=monotonic_seconds))
+
+    def _tell(self, action: Callable[[], None]) -> None:
+        try:
+            action()
+        except OSError:
+            self._stop.set()
+
+
 async def run_stack(options: StackOptions, screen: Screen) -> None:
     """Return when the stack was asked to stop, by Ctrl-C, SIGTERM or a closed terminal, and nothing is left of it.
 
@@ -53,27 +84,28 @@ async def run_stack(options: StackOptions, screen: Screen) -> None:
     def interrupted() -> None:
         (hurry if stop.is_set() else stop).set()
 
+    audience = _Audience(screen, stop)
     for number in _SIGNALS:
         loop.add_signal_handler(number, interrupted)
     try:
-        with claimed(options.data, url=options.url, report=screen.say) as lock:
-            services = plan_services(options, keeps_open=(lock,), say=screen.say)
-            serving = asyncio.create_task(_serve(services, options, screen))
+        with claimed(options.data, url=options.url, report=audience.say) as lock:
+            services = plan_services(options, keeps_open=(lock,), say=audience.say, warn=audience.warn)
+            serving = asyncio.create_task(_serve(services, options, audience))
             stopped = asyncio.create_task(stop.wait())
             await asyncio.wait({serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
             if not serving.done():
-                screen.say("stopping …")
+                audience.say("stopping …")
             await _cancel(serving, stopped)
             await _stop(services, hurry)
             if not serving.cancelled():
                 serving.result()
-            screen.say(f"stopped. The data stay in {options.data}, and the next start goes on from there.")
+            audience.say(f"stopped. The data stay in {options.data}, and the next start goes on from there.")
     finally:
         for number in _SIGNALS:
             loop.remove_signal_handler(number)
 
 
-async def _serve(services: Services, options: StackOptions, screen: Screen) -> None:
+async def _serve(services: Services, options: StackOptions, screen: _Audience) -> None:
     for child in services.in_order:
         screen.say(f"starting the {child.name}")
         await child.start()
@@ -87,13 +119,13 @@ async def _serve(services: Services, options: StackOptions, screen: Screen) -> N
             tasks.create_task(_show(api, screen))
 
 
-async def _show(api: StreamApi, screen: Screen) -> None:
+async def _show(api: StreamApi, screen: _Audience) -> None:
     while True:
         screen.show(await api.snapshot(), monotonic_seconds=time.monotonic())
         await asyncio.sleep(screen.show_every_seconds)
 
 
-async def _keep_alive(child: Child, screen: Screen) -> None:
+async def _keep_alive(child: Child, screen: _Audience) -> None:
     """Start ``child`` again whenever it ends, sooner after a long run than after a short one."""
     delay_seconds = _FIRST_RESTART_SECONDS
     while True:

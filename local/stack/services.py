@@ -77,10 +77,13 @@ class Services:
         return str(content.get("Host", {}).get("Keys", content)["masterKey"])
 
 
-def plan_services(options: StackOptions, *, keeps_open: tuple[int, ...], say: Callable[[str], None]) -> Services:
+def plan_services(
+    options: StackOptions, *, keeps_open: tuple[int, ...], say: Callable[[str], None], warn: Callable[[str], None]
+) -> Services:
     """Check everything that can be checked before anything is started; install Azurite where it is missing.
 
-    Every process inherits ``keeps_open``. Raises LocalError, or the host's StartupError for a broken settings file.
+    Every process inherits ``keeps_open``; ``warn`` is given the warnings that they print later. Raises LocalError, or
+    the host's StartupError for a broken settings file.
     """
     settings = read_local_settings(options.settings)
     environment = settings.over(os.environ)
@@ -91,7 +94,7 @@ def plan_services(options: StackOptions, *, keeps_open: tuple[int, ...], say: Ca
     storage = _storage(options, storage_ports, say)
     specs = [replace(spec, keeps_open=keeps_open) for spec in (storage, *hub.processes, host)]
     return Services(
-        in_order=tuple(Child(spec, on_line=_warnings(say)) for spec in specs),
+        in_order=tuple(Child(spec, on_line=_warnings(warn)) for spec in specs),
         url=options.url,
         hub_address=hub.address,
         hub_name=hub.name,
@@ -210,12 +213,12 @@ def _uses_core_tools(kind: HostKind) -> bool:
     return found and kind is not HostKind.BUILTIN
 
 
-def _warnings(say: Callable[[str], None]) -> Callable[[str], None]:
+def _warnings(warn: Callable[[str], None]) -> Callable[[str], None]:
     """Hand on what the host warns of; the rest is in its log file."""
 
     def on_line(line: str) -> None:
         if _WARNING.match(line):
-            say(line)
+            warn(line)
 
     return on_line
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
-from local.stack.ports import is_free
+from local.paths import ROOT
+from local.stack.ports import free_ports, is_free
 from tests.processes import process_runs
 from tests.stack_process import StackProcess, run_cli, wait_until
 
 if TYPE_CHECKING:
-    import subprocess
     from pathlib import Path
 
 
@@ -106,3 +108,16 @@ def assert_one_line(done: subprocess.CompletedProcess[str], start: str, end: str
     (line,) = done.stderr.splitlines()
     assert line.startswith(start)
     assert end in line
+
+
+def test_a_stack_whose_reader_has_gone_stops_in_order(tmp_path: Path) -> None:
+    """`make run | head -4`: nobody looks any more."""
+    port, hub_port = free_ports(2)
+    command = f"{sys.executable} -m local up --data {tmp_path} --port {port} --hub-port {hub_port} --no-stream"
+    shell = subprocess.run(  # noqa: S602  (the pipe is what is tested)
+        f"({command}; echo exit $? >&2) | head -4", shell=True, cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert shell.stdout.splitlines()[-1].startswith("ready: ")
+    assert shell.stderr == "exit 0\n"
+    assert is_free(port)
+    assert is_free(hub_port)

@@ -28,6 +28,7 @@ def _plan(folder: Path, values: dict[str, str], *, host: dict[str, Any] | None =
         StackOptions(port=port, hub_port=hub_port, settings=settings, data=folder / "data", **options),
         keeps_open=(),
         say=lambda _line: None,
+        warn=lambda _line: None,
     )
 
 
