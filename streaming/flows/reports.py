@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any
 from shared.clock import MICROSECONDS, to_iso
 from streaming.core.breaker import BreakerStatus  # noqa: TC001 - the API's schema is read off the fields
 from streaming.core.session import Status, Wanted
+from streaming.retail.event_types import EVENT_TYPES
 
 if TYPE_CHECKING:
+    from streaming.core.breaker import BreakerState
+    from streaming.core.tally import Books
     from streaming.flows.observe import StreamView
 
 
@@ -79,6 +82,7 @@ class StatisticsReport:
     bursts_skipped: int
     achieved_rate_ratio: float | None
     dlq_size: int
+    """Events in the dead-letter queue, those of earlier sessions included."""
 
 
 def statistics(view: StreamView) -> StatisticsReport:
@@ -102,7 +106,7 @@ def statistics(view: StreamView) -> StatisticsReport:
         events_redriven=books.redriven,
         bursts_skipped=tally.bursts_skipped,
         achieved_rate_ratio=None if ratio is None else round(ratio, 4),
-        dlq_size=books.in_dlq,
+        dlq_size=view.dlq_size,
     )
 
 
@@ -126,12 +130,100 @@ def pause_status(view: StreamView) -> PauseReport:
     )
 
 
-def books(view: StreamView) -> dict[str, Any]:
+def books(terms: Books) -> dict[str, Any]:
     """``GET /api/stream/books``: every term of the two equations, what follows from them, and whether they hold."""
-    terms = view.books
     return {
         **asdict(terms),
         "events_sent_successfully": terms.sent_first + terms.redriven,
         "events_failed": terms.dead_lettered,
         "balanced": terms.balanced,
     }
+
+
+def circuit_breaker(state: BreakerState, *, enabled: bool) -> dict[str, Any]:
+    """``GET /api/stream/circuit-breaker``. Transitions: the newest first."""
+    return {
+        "state": state.status,
+        "enabled": enabled,
+        "consecutive_failures": state.consecutive_failures,
+        "opened_at": _iso(state.opened_at_us),
+        "retry_at": _iso(state.retry_at_us),
+        "trips": state.trips,
+        "last_category": state.last_category,
+        "transitions": [
+            {
+                "at": to_iso(transition.at_us),
+                "from": transition.from_state,
+                "to": transition.to_state,
+                "reason": transition.reason,
+                "by": transition.by,
+            }
+            for transition in reversed(state.transitions)
+        ],
+    }
+
+
+def _iso(instant_us: int | None) -> str | None:
+    return None if instant_us is None else to_iso(instant_us)
+
+
+def configuration(view: StreamView, *, hub_name: str | None, connection_string: str | None) -> dict[str, Any]:
+    """``GET /api/stream/config``: what is in force, a running session's pace, which a start may have set, included.
+
+    ``connection_string`` is the redacted one, or None.
+    """
+    realtime: dict[str, Any] = view.config.model_dump()
+    if view.session is not None and view.session.active:
+        realtime |= {"emit_interval_ms": view.session.emit_interval_ms, "burst": view.session.burst}
+    return {
+        "realtime": realtime | {"azure_connection_string": connection_string},
+        "stream": {"hub": hub_name},
+        "available_event_types": EVENT_TYPES,
+    }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransitionReport:
+    """One change of the circuit breaker's state."""
+
+    at: str
+    from_state: BreakerStatus
+    to_state: BreakerStatus
+    reason: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BreakerReport:
+    """``GET /api/stream/circuit-breaker``."""
+
+    state: BreakerStatus
+    enabled: bool
+    consecutive_failures: int
+    opened_at: str | None
+    retry_at: str | None
+    """None while it is closed, and while only an operator's reset can help."""
+    trips: int
+    transitions: list[TransitionReport]
+    """Oldest first."""
+
+
+def circuit_breaker(state: BreakerState, *, enabled: bool) -> BreakerReport:
+    return BreakerReport(
+        state=state.status,
+        enabled=enabled,
+        consecutive_failures=state.consecutive_failures,
+        opened_at=to_iso(state.opened_at_us) if state.opened_at_us else None,
+        retry_at=to_iso(state.retry_at_us) if state.retry_at_us else None,
+        trips=state.trips,
+        transitions=[
+            TransitionReport(
+                at=to_iso(each.at_us),
+                from_state=each.from_state,
+                to_state=each.to_state,
+                reason=each.reason,
+                by=each.by,
+            )
+            for each in state.transitions
+        ],
+    )

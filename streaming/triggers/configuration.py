@@ -7,8 +7,8 @@ from typing import Any
 import azure.functions as func
 
 from streaming import wiring
+from streaming.flows import reports
 from streaming.flows.control import Refusal
-from streaming.retail.event_types import EVENT_TYPES
 from streaming.triggers.http import answers, body_of, query_of, refuse, reply
 from streaming.triggers.requests import ConfigBody, NoQuery
 
@@ -44,13 +44,6 @@ async def put_config(req: func.HttpRequest) -> func.HttpResponse:
 
 
 async def _in_force(app: wiring.Application) -> dict[str, Any]:
-    """The configuration as it is in force: a running session's pace, which a start request may have set, included."""
-    view = await app.view()
-    realtime: dict[str, Any] = view.config.model_dump()
-    if view.session is not None and view.session.active:
-        realtime |= {"emit_interval_ms": view.session.emit_interval_ms, "burst": view.session.burst}
-    return {
-        "realtime": realtime | {"azure_connection_string": app.redacted_connection_string},
-        "stream": {"hub": app.hub_name},
-        "available_event_types": EVENT_TYPES,
-    }
+    return reports.configuration(
+        await app.view(), hub_name=app.hub_name, connection_string=app.redacted_connection_string
+    )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from streaming.core.config import PROFILES
+from streaming.core.outcome import ErrorCategory  # noqa: TC001 - pydantic reads the annotations
 from streaming.flows.history import MINUTE, SECONDS_WINDOW_MINUTES
 from streaming.retail.disruption import DisruptionType
 
@@ -59,6 +60,20 @@ class HistoryQuery(BaseModel):
         return self
 
 
+class OverviewQuery(BaseModel):
+    """``GET /api/stream/overview``: how much of what is large is wanted."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    window_minutes: Literal[5, 60, 1_440] | None = None
+    """History; without it there is none in the answer."""
+    events: Annotated[int, Field(ge=0, le=100)] = 100
+    after: AwareDatetime | None = None
+    """The timestamp of the newest event that the client knows."""
+    details: bool = True
+    """Summaries of the dead letters and the outbox."""
+
+
 class DisruptionBody(BaseModel):
     """``POST /api/disruption/create``."""
 
@@ -87,6 +102,48 @@ class NoQuery(BaseModel):
     """A route without parameters."""
 
     model_config = ConfigDict(extra="forbid")
+
+
+class DeadLettersQuery(BaseModel):
+    """``GET /api/stream/dlq``."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    limit: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    category: ErrorCategory | None = None
+    event_type: str | None = None
+    continuation: Annotated[str, Field(max_length=1_000)] | None = None
+
+
+class CategoryQuery(BaseModel):
+    """``GET /api/stream/dlq/export`` and ``DELETE /api/stream/dlq``."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    category: ErrorCategory | None = None
+
+
+class RedriveBody(BaseModel):
+    """``POST /api/stream/dlq/retry``."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    max_events: Annotated[int, Field(ge=1, strict=True)] | None = None
+    category: ErrorCategory | None = None
+    event_type: str | None = None
+    max_per_second: Annotated[float, Field(gt=0, le=1_000_000, strict=True)] | None = None
+    dry_run: Annotated[bool, Field(strict=True)] = False
+    include_exhausted: Annotated[
+        bool, Field(strict=True, description="Also what was sent again in vain five times already.")
+    ] = False
+
+
+class ReasonBody(BaseModel):
+    """``POST /api/stream/circuit-breaker/reset`` and ``…/open``."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: Annotated[str, Field(min_length=1, max_length=200, strict=True)] | None = None
 
 
 class ConfigBody(BaseModel):
