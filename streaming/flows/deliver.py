@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 FIRST_WAIT_SECONDS: Final = 0.1
 LONGEST_WAIT_SECONDS: Final = 10.0
-PERMIT_MARGIN_SECONDS: Final = 2.0
+PERMIT_MARGIN_SECONDS: Final = 6.0
+"""For storing the permit and its result, each of which may take storage's four seconds: a trial is a single attempt."""
 NO_LEASE_WAIT_US: Final = 100_000
 
 
@@ -43,7 +44,6 @@ class DeliveryPolicy:
     def of(cls, config: RealtimeConfig) -> DeliveryPolicy:
         attempts = config.retry_attempts + 1
         timeout_seconds = config.batch_timeout_ms / 1_000
-        waits = sum(_wait_seconds(attempt, config.backoff_multiplier, jitter=0.0) for attempt in range(1, attempts))
         return cls(
             timeout_seconds=timeout_seconds,
             attempts=attempts,
@@ -54,7 +54,7 @@ class DeliveryPolicy:
                 failure_threshold=config.failure_threshold,
                 timeout_seconds=config.timeout_seconds,
                 half_open_max_calls=config.half_open_max_calls,
-                permit_seconds=attempts * timeout_seconds + waits + PERMIT_MARGIN_SECONDS,
+                permit_seconds=timeout_seconds + PERMIT_MARGIN_SECONDS,
             ),
         )
 
@@ -173,10 +173,14 @@ class Deliverer:
             guide = GUIDE[result.category]
             if not guide.infrastructure:
                 await self._breaker.succeeded(permit, policy.breaker)  # The hub answered: it is the batch's own fault.
-            if result.category is ErrorCategory.MESSAGE_TOO_LARGE and len(piece) > 1:
-                middle = len(piece) // 2
-                pieces.extend((piece[middle:], piece[:middle]))
-                return
+                if len(piece) > 1:  # Of one event in it, most likely: its neighbours are to go.
+                    middle = len(piece) // 2
+                    pieces.extend((piece[middle:], piece[:middle]))
+                    return
+            elif permit.permit_id:
+                # A trial: it has shown that the hub isn't back, and its batch may wait for that.
+                await self._breaker.failed(permit, policy.breaker, result.category)
+                break
             if not guide.retryable or attempt >= policy.attempts:
                 if guide.infrastructure:
                     await self._breaker.failed(permit, policy.breaker, result.category)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 EVENTS = tuple(Event("receipt_created", f"id-{number}", "store_1", b"x" * 100) for number in range(8))
 RETRYABLE = [category for category in ErrorCategory if GUIDE[category].retryable]
-HOPELESS = [category for category in ErrorCategory if not GUIDE[category].retryable]
+HOPELESS = [category for category in ErrorCategory if not GUIDE[category].retryable and GUIDE[category].infrastructure]
 
 
 class Bench:
@@ -89,14 +89,24 @@ async def test_exhausted_attempts_make_one_dead_letter(category: ErrorCategory, 
     assert bench.breaker.state.consecutive_failures == 1
 
 
-@pytest.mark.parametrize("category", set(HOPELESS) - {ErrorCategory.MESSAGE_TOO_LARGE})
+@pytest.mark.parametrize("category", HOPELESS)
 async def test_the_hopeless_is_not_tried_again(category: ErrorCategory) -> None:
     bench = Bench(retry_attempts=3)
     bench.fail(category, None)
     delivery = await bench.deliver()
     assert bench.hub.attempts == 1
     assert [dead.attempts for dead in delivery.dead] == [1]
-    assert bench.breaker.state.consecutive_failures == (1 if GUIDE[category].infrastructure else 0)
+    assert bench.breaker.state.consecutive_failures == 1
+
+
+async def test_what_is_the_batch_s_own_fault_is_looked_for_event_by_event() -> None:
+    bench = Bench(failure_threshold=1)
+    bench.fail(ErrorCategory.SERIALIZATION, 4)  # The whole, its first half, that one's first half, the first event.
+    delivery = await bench.deliver()
+    assert delivery.settled == 8
+    assert [dead.events for dead in delivery.dead] == [EVENTS[:1]]
+    assert bench.hub.events(0) == list(EVENTS[1:])
+    assert bench.breaker.state.status is BreakerStatus.CLOSED
 
 
 async def test_a_throttling_hub_gets_the_patience_that_it_asks_for() -> None:
@@ -134,6 +144,18 @@ async def test_an_open_breaker_puts_off_and_consumes_no_attempt() -> None:
     assert (delivery.settled, delivery.sent, delivery.dead) == (0, [], [])
     assert delivery.retry_at_us == NOON + 60 * MICROSECONDS
     assert bench.hub.attempts == 1
+
+
+async def test_a_trial_is_one_attempt_and_its_batch_may_wait() -> None:
+    bench = Bench(retry_attempts=3, failure_threshold=1, timeout_seconds=60)
+    bench.fail(ErrorCategory.AUTHENTICATION, None)
+    await bench.deliver()
+    await bench.clock.run(bench.clock.sleep_until(NOON + 61 * MICROSECONDS))
+    delivery = await bench.deliver()
+    assert (delivery.settled, delivery.dead) == (0, [])
+    assert bench.hub.attempts == 2
+    assert bench.breaker.state.status is BreakerStatus.OPEN
+    assert bench.breaker.state.reopenings == 1
 
 
 async def test_without_a_later_what_would_be_put_off_is_dead() -> None:
