@@ -140,33 +140,6 @@ def books(terms: Books) -> dict[str, Any]:
     }
 
 
-def circuit_breaker(state: BreakerState, *, enabled: bool) -> dict[str, Any]:
-    """``GET /api/stream/circuit-breaker``. Transitions: the newest first."""
-    return {
-        "state": state.status,
-        "enabled": enabled,
-        "consecutive_failures": state.consecutive_failures,
-        "opened_at": _iso(state.opened_at_us),
-        "retry_at": _iso(state.retry_at_us),
-        "trips": state.trips,
-        "last_category": state.last_category,
-        "transitions": [
-            {
-                "at": to_iso(transition.at_us),
-                "from": transition.from_state,
-                "to": transition.to_state,
-                "reason": transition.reason,
-                "by": transition.by,
-            }
-            for transition in reversed(state.transitions)
-        ],
-    }
-
-
-def _iso(instant_us: int | None) -> str | None:
-    return None if instant_us is None else to_iso(instant_us)
-
-
 def configuration(view: StreamView, *, hub_name: str | None, connection_string: str | None) -> dict[str, Any]:
     """``GET /api/stream/config``: what is in force, a running session's pace, which a start may have set, included.
 
