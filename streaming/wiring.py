@@ -34,6 +34,7 @@ from streaming.flows.live import LiveFlow, LivePorts
 from streaming.flows.metrics import Metrics
 from streaming.flows.observe import Observer
 from streaming.flows.send_latency import LatencyHistogram, TimedPublisher
+from streaming.flows.summary import Summaries, watch
 from streaming.ports import StorageUnavailableError
 from streaming.retail.live import LiveGenerator
 from streaming.retail.world import World, WorldSpec
@@ -139,15 +140,28 @@ class Application:
         """What Prometheus is told."""
         return self._metrics
 
+    def summaries(self) -> Summaries:
+        """The records that alerts read."""
+        return self._summaries
+
+    async def watch(self) -> None:
+        """Record whether the stream's timer shows signs of life."""
+        await watch(self._view_if_possible)
+
+    async def _view_if_possible(self) -> StreamView:
+        """As ``view``; missing settings too are storage that can't be reached."""
+        try:
+            return await self.view()
+        except SettingsError as error:
+            raise StorageUnavailableError(str(error)) from error
+
     @cached_property
     def _metrics(self) -> Metrics:
-        async def view() -> StreamView:
-            try:
-                return await self.view()
-            except SettingsError as error:
-                raise StorageUnavailableError(str(error)) from error
+        return Metrics(view=self._view_if_possible, clock=self.clock, send_latency=self._send_latency)
 
-        return Metrics(view=view, clock=self.clock, send_latency=self._send_latency)
+    @cached_property
+    def _summaries(self) -> Summaries:
+        return Summaries(view=self._view_if_possible, clock=self.clock)
 
     @cached_property
     def _live(self) -> LiveFlow:

@@ -28,4 +28,4 @@ async def stream_tick(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the p
     except wiring.SettingsError as error:
         telemetry.error(logger, "settings_missing", detail=str(error))
         return
-    await flow.run(until_us=app.clock.now_us() + RUN_SECONDS * MICROSECONDS)
+    await app.summaries().beside(flow.run(until_us=app.clock.now_us() + RUN_SECONDS * MICROSECONDS))
