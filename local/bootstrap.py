@@ -49,20 +49,21 @@ def set_up(purpose: str, venv: Path) -> None:
     """Create ``venv`` and install what ``purpose`` needs, unless that was done before."""
     python = venv / "bin" / "python"
     stamp = venv / f".installed-for-{purpose}"
-    digest = _digest()
+    wanted_digest = digest()
     if not _made_by_this_version(venv):
         with _step(f"creating {venv.name} (Python {sys.version_info[0]}.{sys.version_info[1]})") as output:
             _run([sys.executable, "-m", "venv", "--clear", str(venv)], output)
-    elif stamp.exists() and stamp.read_text() == digest:
+    elif stamp.exists() and stamp.read_text() == wanted_digest:
         return
     wanted = requirements(EXTRAS[purpose])
     with _step("installing Python packages") as output:
         pip = [str(python), "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
         _run([*pip, "-r", str(_REQUIREMENTS), *wanted], output)
-    stamp.write_text(digest)
+    stamp.write_text(wanted_digest)
 
 
-def _digest() -> str:
+def digest() -> str:
+    """What was asked for: a change of it means that something has to be installed."""
     return hashlib.sha256(_REQUIREMENTS.read_bytes() + _PYPROJECT.read_bytes()).hexdigest()
 
 
