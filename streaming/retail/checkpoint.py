@@ -31,7 +31,8 @@ MOST_BYTES: Final = 2 * 1024 * 1024
 """Of one shard's checkpoint."""
 _BYTES_PER_DISTRICT: Final = 24_000
 """Generous: what is in flight, and an unfinished tick."""
-_BYTES_PER_STORE: Final = 600
+_BYTES_PER_STORE: Final = 2_000
+"""Generous, too; a staged day of many times the usual volume has as many times as much in flight."""
 
 
 class CheckpointError(ValueError):
@@ -116,20 +117,25 @@ def shard_of(dc_id: int, shards: int) -> int:
     return (dc_id - 1) % shards
 
 
-def require_fit(spec: WorldSpec, shards: int) -> None:
-    """Raises WorldTooLargeError if a shard's checkpoint could exceed ``MOST_BYTES``."""
-    if _largest_shard_bytes(spec, shards) <= MOST_BYTES:
+def require_fit(spec: WorldSpec, shards: int, load: float = 1.0) -> None:
+    """Raises WorldTooLargeError if a shard's checkpoint could exceed ``MOST_BYTES``.
+
+    ``load`` is how many times the usual volume goes on at once.
+    """
+    if _largest_shard_bytes(spec, shards, load) <= MOST_BYTES:
         return
     for more in range(shards + 1, spec.distribution_centers + 1):
-        if _largest_shard_bytes(spec, more) <= MOST_BYTES:
+        if _largest_shard_bytes(spec, more, load) <= MOST_BYTES:
             raise WorldTooLargeError(more)
     raise WorldTooLargeError(None)
 
 
-def _largest_shard_bytes(spec: WorldSpec, shards: int) -> int:
+def _largest_shard_bytes(spec: WorldSpec, shards: int, load: float) -> float:
     districts = -(-spec.distribution_centers // shards)
     stores = districts * -(-spec.stores // spec.distribution_centers)
-    return districts * (spec.products * 4 + _BYTES_PER_DISTRICT) + stores * (spec.products * 2 + _BYTES_PER_STORE)
+    return districts * (spec.products * 4 + _BYTES_PER_DISTRICT) + stores * (
+        spec.products * 2 + _BYTES_PER_STORE * max(1.0, load)
+    )
 
 
 def _drafts(rows: list[list[str]]) -> tuple[Draft, ...]:

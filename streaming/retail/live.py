@@ -75,6 +75,7 @@ class LiveGenerator:
         self._draws = Draws("turn", world.spec.seed, session_id)
         self._shuffle: tuple[int, ...] = ()
         self._weights: list[int] = []
+        self._known: tuple[int, float, frozenset[str], tuple[Disruption, ...]] | None = None
 
     @property
     def events_affected(self) -> Mapping[str, int]:
@@ -110,9 +111,13 @@ class LiveGenerator:
         return drafts
 
     def _set_time(self, request: BurstRequest, wanted: frozenset[str]) -> None:
-        """Tell every district what time it is, how fast the stream goes and what is wanted."""
+        """Tell every district what time it is, to the minute, how fast the stream goes and what is wanted."""
         now_us = request.scheduled_at_us
         disruptions = tuple(disruption for disruption in request.disruptions if disruption.in_force(now_us))
+        known = (now_us // 60_000_000, request.rate_per_second, wanted, disruptions)
+        if known == self._known:
+            return
+        self._known = known
         for life, share in zip(self._lives, self._shares, strict=True):
             district = life.district
             life.want(wanted)

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from streaming.retail.world import World
 
 
-def districts_of(world: World, shard: int, shards: int) -> list[int]:
+def districts_of(world: World, shard: int, shards: int, load: float = 1.0) -> list[int]:
     """The distribution centers of a shard. Raises ValueError or WorldTooLargeError for one that there can't be."""
     count = len(world.distribution_centers)
     if not 0 <= shard < shards <= count:
         raise ValueError(f"shard {shard} of {shards}: there are {count} distribution centers to share")
-    require_fit(world.spec, shards)
+    require_fit(world.spec, shards, load)
     return [dc_id for dc_id in range(1, count + 1) if shard_of(dc_id, shards) == shard]
 
 

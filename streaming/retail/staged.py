@@ -34,7 +34,7 @@ _DRAWS_PER_BLOCK: Final = PER_BLOCK // 2
 class DayGenerator:
     """One shard's events of one day of a timeline, in the order in which they happen.
 
-    At scale 1 the default world makes roughly 100 000 events on an average day (docs/data.md).
+    At scale 1 the default world makes roughly 125 000 events on an average day (docs/data.md).
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class DayGenerator:
         """What happened in the second before ``_second`` and was not yet asked for."""
         self._in_second = 0
         """How many events happened in that second."""
-        dc_ids = sharding.districts_of(world, shard, shards)
+        dc_ids = sharding.districts_of(world, shard, shards, events_per_day_scale)
         if checkpoint is None:
             self._lives = sharding.begin(world, self._stream, dc_ids)
             self._dawn()

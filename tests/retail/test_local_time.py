@@ -13,7 +13,7 @@ from streaming.retail.local_time import easter, holidays, iso_second, local_time
 from streaming.retail.places import REGIONS, Region
 
 FIRST = int(datetime(2008, 1, 1, tzinfo=UTC).timestamp())
-LAST = int(datetime(2037, 12, 31, tzinfo=UTC).timestamp())
+LAST = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp())
 
 
 def _agrees(region: Region, second: int) -> bool:
@@ -29,7 +29,7 @@ def test_clocks_agree_with_the_zone_database(second: int, region: Region) -> Non
 
 @pytest.mark.parametrize("region", REGIONS, ids=lambda region: region.name)
 def test_clocks_agree_around_every_change(region: Region) -> None:
-    for year in range(2008, 2037):
+    for year in range(2008, 2026):
         for month, days in ((3, range(7, 16)), (11, range(1, 9))):
             for day in days:
                 for hour in range(24):

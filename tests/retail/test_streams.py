@@ -47,6 +47,13 @@ def test_a_world_with_hardly_anybody_in_it_keeps_the_contract() -> None:
     assert violations([stream], reference=reference(small_world())) == []
 
 
+def test_the_models_describe_all_types() -> None:
+    schema = Envelope.model_json_schema()
+
+    assert tuple(schema["properties"]["event_type"]["enum"]) == EVENT_TYPES
+    assert len(schema["properties"]["payload"]["anyOf"]) == len(EVENT_TYPES)
+
+
 def test_every_type_happens_and_fits_its_model() -> None:
     events = live(world(), 60, 1_000) + day(world(), FRIDAY, scale=0.1)
 
