@@ -10,11 +10,12 @@ if TYPE_CHECKING:
 
     from streaming.core.breaker import BreakerState
     from streaming.core.cursor import Cursor
-    from streaming.core.dead_letter import DeadLetter
+    from streaming.core.dead_letter import DeadLetter, LetterOutline
     from streaming.core.event import Event
     from streaming.core.history import Hour
     from streaming.core.outcome import SendFailed, SendResult
     from streaming.core.session import Session
+    from streaming.core.tally import DeadLetterTally
     from streaming.retail.disruption import Disruption
     from streaming.retail.live import BurstRequest
 
@@ -107,6 +108,22 @@ class ShardCommit:
     dead_letters: tuple[DeadLetter, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """Where a shard stands, for those who look at it: its owner's counts, and what became of its dead letters."""
+
+    cursor: Versioned[Cursor]
+    resolved: Versioned[DeadLetterTally] | None = None
+    """None as long as no dead letter was sent again, cleared or evicted."""
+
+    @property
+    def in_dlq(self) -> int:
+        """Events in the shard's dead letters, by the counts."""
+        tally, resolved = self.cursor.value.tally, self.resolved
+        buried = tally.dead_lettered - tally.discarded
+        return buried if resolved is None else buried - resolved.value.total
+
+
 class ShardStore(Protocol):
     """The shards' partitions, one for each session and shard. Raises ``StorageUnavailableError`` like ControlStore."""
 
@@ -129,11 +146,79 @@ class ShardStore(Protocol):
     async def cursor(self, session_id: str, shard: int) -> Cursor | None:
         """The committed cursor alone: one point read, for observers."""
 
+    async def standings(self, session_id: str) -> tuple[Standing, ...]:
+        """Where each shard of a session stands, in the order of shards: one round trip. For observers."""
+
     async def recent(self, session_id: str, shard: int) -> tuple[bytes, ...]:
         """The last envelopes sent, oldest first."""
 
     async def hours(self, session_id: str, shard: int) -> list[Hour]:
         """The ended hours that are still kept; the one being filled is in the cursor."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shelf:
+    """One shard's dead letters, without their events."""
+
+    standing: Standing
+    """Read before the letters: a change that names its version can't be based on letters that were older."""
+    outlines: tuple[LetterOutline, ...]
+    """Oldest first."""
+
+    @property
+    def session_id(self) -> str:
+        return self.standing.cursor.value.session_id
+
+    @property
+    def shard(self) -> int:
+        return self.standing.cursor.value.shard
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LetterChange:
+    """One write to a shard's dead letters and the counts of what became of them, all of it or nothing."""
+
+    session_id: str
+    shard: int
+    version: str | None
+    """The version of the counts that it replaces; None: there are none yet."""
+    resolved: DeadLetterTally
+    """The counts from now on."""
+    operation_id: str
+    """Names this write, so that it can be recognized when its answer was lost."""
+    removed: tuple[LetterOutline, ...] = ()
+    """Letters that go."""
+    written: tuple[DeadLetter, ...] = ()
+    """Letters as they are from now on; one that is also in ``removed`` is replaced."""
+
+
+class DeadLetterStore(Protocol):
+    """The dead letters of all shards. Their owners add to them with ``ShardStore.commit``; all else happens here.
+
+    Raises ``StorageUnavailableError`` like ControlStore.
+    """
+
+    async def shelves(self, session_id: str) -> tuple[Shelf, ...]:
+        """The letters of each shard of a session, in the order of shards; without events: two round trips."""
+
+    async def audit(self, session_id: str) -> tuple[Shelf, ...]:
+        """As ``shelves``, of one moment: between the counts and the letters nothing was written."""
+
+    async def letters(self, outlines: Sequence[LetterOutline]) -> list[DeadLetter]:
+        """These letters of one shard, with their events, oldest first; without those that have gone.
+
+        Meant for runs of neighbours, some thousand events at a time: all that lies between them is read as well.
+        """
+
+    async def change(self, change: LetterChange) -> str:
+        """Write ``change`` in one entity-group transaction; the shard's cursor is not touched.
+
+        Returns the new version of the counts.
+
+        Exactly once, also when an answer is lost, as with ``ShardStore.commit``. Raises ``ConflictError`` when somebody
+        else has changed the shard's letters since ``version``: read again and decide anew. A change takes at most 90
+        rows and 3 MiB; the caller splits what is larger.
+        """
 
 
 class Publisher(Protocol):

@@ -17,22 +17,29 @@ from shared.clock import SystemClock
 from shared.redaction import REDACTED
 from shared.settings import DEFAULT_SCHEDULE, SettingProblem, read_settings
 from streaming.adapters.event_hubs.connection import HubConnection, read_hub_connection
+from streaming.adapters.event_hubs.connection_check import ConnectionReport, check_connection
 from streaming.adapters.event_hubs.publisher import EventHubsPublisher
 from streaming.adapters.event_hubs.unconfigured import UnconfiguredPublisher
 from streaming.adapters.tables.client import TablesClient
 from streaming.adapters.tables.control_store import TableControlStore
+from streaming.adapters.tables.dead_letter_store import TableDeadLetterStore
 from streaming.adapters.tables.shard_store import TableShardStore
 from streaming.core.session import Session, WorldSize
 from streaming.flows import health as health_flow
+from streaming.flows import reports
 from streaming.flows.breaker import CircuitBreaker
+from streaming.flows.census import Census
 from streaming.flows.configuration import Configuration
 from streaming.flows.control import ControlFlow
+from streaming.flows.dead_letters import DeadLetterQueue
 from streaming.flows.deliver import Deliverer
 from streaming.flows.disruptions import DisruptionFlow
 from streaming.flows.history import History
 from streaming.flows.live import LiveFlow, LivePorts
 from streaming.flows.metrics import Metrics
 from streaming.flows.observe import Observer
+from streaming.flows.overview import OverviewFlow
+from streaming.flows.redrive import Redriver
 from streaming.flows.send_latency import LatencyHistogram, TimedPublisher
 from streaming.flows.summary import Summaries, watch
 from streaming.ports import StorageUnavailableError
@@ -45,6 +52,9 @@ if TYPE_CHECKING:
     from streaming.flows.health import HealthReport
     from streaming.flows.observe import StreamView
     from streaming.ports import Generator, Publisher
+
+
+CONNECTION_CHECK_SECONDS = 9.0
 
 
 class SettingsError(Exception):
@@ -112,6 +122,29 @@ class Application:
         """Questions."""
         return self._observer
 
+    def dead_letters(self) -> DeadLetterQueue:
+        """The dead-letter queue."""
+        return self._dead_letters
+
+    def redriver(self) -> Redriver:
+        """Sends dead letters again."""
+        return Redriver(
+            queue=self._dead_letters,
+            control=self._control_store,
+            deliverer=self._deliverer,
+            breaker=self._breaker,
+            config_of=self.configuration.of,
+            clock=self.clock,
+        )
+
+    def breaker(self) -> CircuitBreaker:
+        """The circuit breaker, as this process sees it."""
+        return self._breaker
+
+    async def check_connection(self) -> ConnectionReport:
+        """Whether events could be sent now; answers within 10 seconds."""
+        return await check_connection(self._hub or self.hub_problems, timeout_seconds=CONNECTION_CHECK_SECONDS)
+
     def history(self) -> History:
         """Rates over time."""
         return History(control=self._control_store, shards=self._shard_store, clock=self.clock)
@@ -128,12 +161,28 @@ class Application:
             view = await self.view()
         except (StorageUnavailableError, SettingsError) as error:
             storage_error = str(error)
+        return self._judge(view, storage_error)
+
+    def _judge(self, view: StreamView | None, storage_error: str | None) -> HealthReport:
         return health_flow.report(
             now_us=self.clock.now_us(),
             view=view,
             storage_error=storage_error,
             hub_name=self.hub_name,
             problems=self.problems,
+        )
+
+    def overview(self) -> OverviewFlow:
+        """What the dashboard shows."""
+        return OverviewFlow(
+            observer=self._observer,
+            history=self.history(),
+            disruptions=self.disruptions(),
+            judge=lambda view: self._judge(view, None),
+            configuration=lambda view: reports.configuration(
+                view, hub_name=self.hub_name, connection_string=self.redacted_connection_string
+            ),
+            dead_letters=lambda view: self._dead_letters.summary(max_size=view.config.dlq_max_size),
         )
 
     def metrics(self) -> Metrics:
@@ -170,15 +219,14 @@ class Application:
                 control=self._control_store,
                 shards=self._shard_store,
                 publisher=self._publisher,
-                deliverer=Deliverer(
-                    publisher=self._publisher, breaker=self._breaker, clock=self.clock, draw=self._random.random
-                ),
+                deliverer=self._deliverer,
                 breaker=self._breaker,
                 generators=make_generator,
                 clock=self.clock,
                 instance=self._instance,
                 new_id=_new_id,
                 config_of=self.configuration.of,
+                dead_letters=self._dead_letters,
             )
         )
 
@@ -210,9 +258,23 @@ class Application:
         return Observer(
             control=self._control_store,
             shards=self._shard_store,
+            letters=TableDeadLetterStore(self._tables),
+            census=self._census,
             configuration=self.configuration,
             clock=self.clock,
         )
+
+    @cached_property
+    def _census(self) -> Census:
+        return Census(control=self._control_store, shards=self._shard_store)
+
+    @cached_property
+    def _dead_letters(self) -> DeadLetterQueue:
+        return DeadLetterQueue(census=self._census, letters=TableDeadLetterStore(self._tables), new_id=_new_id)
+
+    @cached_property
+    def _deliverer(self) -> Deliverer:
+        return Deliverer(publisher=self._publisher, breaker=self._breaker, clock=self.clock, draw=self._random.random)
 
     @cached_property
     def _breaker(self) -> CircuitBreaker:

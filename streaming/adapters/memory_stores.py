@@ -28,12 +28,21 @@ from streaming.core.breaker import BreakerState
 from streaming.core.cursor import Cursor, hour_from_json, hour_to_json
 from streaming.core.history import HISTORY_HOURS, Hour
 from streaming.core.session import Session
-from streaming.ports import ConflictError, Control, ShardLostError, StorageUnavailableError, StoredShard, Versioned
+from streaming.ports import (
+    ConflictError,
+    Control,
+    ShardLostError,
+    Standing,
+    StorageUnavailableError,
+    StoredShard,
+    Versioned,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from streaming.core.dead_letter import DeadLetter
+    from streaming.core.tally import DeadLetterTally
     from streaming.ports import ShardCommit
     from streaming.retail.disruption import Disruption
 
@@ -178,7 +187,7 @@ class MemoryControlStore:
 
 
 @dataclass(slots=True, kw_only=True)
-class _Partition:
+class Partition:
     """One shard."""
 
     cursor: bytes
@@ -189,6 +198,7 @@ class _Partition:
     """By hour modulo ``HISTORY_HOURS``."""
     letters: dict[str, DeadLetter] = field(default_factory=dict)
     """Immutable through and through, so they may be kept as they are."""
+    resolved: Versioned[DeadLetterTally] | None = None
 
     def read(self) -> Cursor:
         return Cursor.from_json(orjson.loads(self.cursor))
@@ -200,7 +210,7 @@ class MemoryShardStore:
     def __init__(self, faults: Faults | None = None) -> None:
         self.faults = faults or Faults()
         self._versions = count(1)
-        self._shards: dict[tuple[str, int], _Partition] = {}
+        self._shards: dict[tuple[str, int], Partition] = {}
 
     @property
     def round_trips(self) -> int:
@@ -218,7 +228,7 @@ class MemoryShardStore:
         place = (cursor.session_id, cursor.shard)
 
         def put(written: Cursor) -> str:
-            self._shards[place] = _Partition(cursor=_dump(written), version=self._next_version())
+            self._shards[place] = Partition(cursor=_dump(written), version=self.next_version())
             return self._shards[place].version
 
         def apply() -> str:
@@ -255,13 +265,21 @@ class MemoryShardStore:
             stored = self._shards.get(place)
             if stored is not None:
                 stored.cursor = _dump(_another(stored.read()))
-                stored.version = self._next_version()
+                stored.version = self.next_version()
 
         return await self.faults.write("commit", overtake=overtake, apply=apply)
 
     async def cursor(self, session_id: str, shard: int) -> Cursor | None:
         partition = await self._read(session_id, shard)
         return None if partition is None else partition.read()
+
+    async def standings(self, session_id: str) -> tuple[Standing, ...]:
+        await self.faults.read()
+        return tuple(
+            Standing(cursor=Versioned(value=partition.read(), version=partition.version), resolved=partition.resolved)
+            for (session, _), partition in sorted(self._shards.items(), key=lambda item: item[0])
+            if session == session_id
+        )
 
     async def recent(self, session_id: str, shard: int) -> tuple[bytes, ...]:
         partition = await self._read(session_id, shard)
@@ -277,12 +295,16 @@ class MemoryShardStore:
         partition = await self._read(session_id, shard)
         return [] if partition is None else [partition.letters[letter_id] for letter_id in sorted(partition.letters)]
 
-    async def _read(self, session_id: str, shard: int) -> _Partition | None:
+    def partition(self, session_id: str, shard: int) -> Partition:
+        """For the stores that share these partitions. Raises ``KeyError``."""
+        return self._shards[session_id, shard]
+
+    async def _read(self, session_id: str, shard: int) -> Partition | None:
         await self.faults.read()
         return self._shards.get((session_id, shard))
 
-    def _put(self, stored: _Partition, commit: ShardCommit) -> None:
-        stored.cursor, stored.version = _dump(commit.cursor), self._next_version()
+    def _put(self, stored: Partition, commit: ShardCommit) -> None:
+        stored.cursor, stored.version = _dump(commit.cursor), self.next_version()
         if commit.checkpoint is not None:
             stored.checkpoint = bytes(commit.checkpoint)
         if commit.recent is not None:
@@ -294,7 +316,8 @@ class MemoryShardStore:
             letter.letter_id: replace(letter, detail=kept_detail(letter.detail)) for letter in commit.dead_letters
         }
 
-    def _next_version(self) -> str:
+    def next_version(self) -> str:
+        """Never the same twice."""
         return f"s{next(self._versions)}"
 
 

@@ -77,6 +77,11 @@ class DeadLetterTally:
     cleared: int = 0
     evicted: int = 0
 
+    @property
+    def total(self) -> int:
+        """Events that have left the queue."""
+        return self.redriven + self.cleared + self.evicted
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Books:

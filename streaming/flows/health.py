@@ -190,8 +190,8 @@ def _circuit_breaker(view: StreamView | None) -> Check:
 def _dead_letter_queue(view: StreamView | None) -> Check:
     if view is None:
         return _check(Level.HEALTHY, "unknown", "Storage can't be read.", "See the check named storage.")
-    size, limit = view.books.in_dlq, view.config.dlq_max_size
-    if size > limit * DLQ_WARNING_SHARE:
+    size, limit = view.dlq_size, view.config.dlq_max_size
+    if size >= limit * DLQ_WARNING_SHARE:
         return _check(
             Level.DEGRADED,
             "filling",

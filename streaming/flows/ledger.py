@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import deque
 from dataclasses import dataclass, replace
@@ -74,6 +75,10 @@ class Ledger:
         self._new_id = new_id
         self._give_up_us = give_up_us
         self._recent = deque(held.recent, maxlen=KEPT_RECENT)
+        self.letters_written = asyncio.Event()
+        """Set when there are new dead letters, and at the start if there were any before."""
+        if held.cursor.value.tally.dead_lettered:
+            self.letters_written.set()
 
     @property
     def cursor(self) -> Cursor:
@@ -176,6 +181,8 @@ class Ledger:
         version = await self.until_stored(lambda: self._shards.commit(commit))
         held.cursor = Versioned(value=written, version=version)
         held.recent = tuple(self._recent)
+        if letters:
+            self.letters_written.set()
         if checkpoint is not None:
             held.checkpoint = checkpoint
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from shared.clock import Clock
     from streaming.core.config import RealtimeConfig
     from streaming.flows.breaker import CircuitBreaker
+    from streaming.flows.dead_letters import DeadLetterQueue
     from streaming.flows.deliver import Deliverer
     from streaming.ports import Control, ControlStore, GeneratorFactory, Publisher, ShardStore
 
@@ -47,6 +48,7 @@ class LivePorts:
     """Names this process as an owner; unique for each start of one."""
     new_id: Callable[[], str]
     config_of: Callable[[Control], RealtimeConfig]
+    dead_letters: DeadLetterQueue
 
 
 class LiveFlow:

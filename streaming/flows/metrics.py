@@ -97,7 +97,7 @@ def _gauges(view: StreamView) -> list[Metric]:
             "The circuit breaker: 0 closed, 1 half-open, 2 open.",
             BREAKER_STATES[view.breaker.status],
         ),
-        gauge("streaming_dlq_size", "Events in the dead-letter queue.", view.books.in_dlq),
+        gauge("streaming_dlq_size", "Events in the dead-letter queue.", view.dlq_size),
         gauge(
             "streaming_tick_staleness_seconds",
             "Seconds since the active stream's last sign of life.",

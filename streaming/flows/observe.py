@@ -13,14 +13,16 @@ from shared.clock import MICROSECONDS
 from streaming.core.breaker import BreakerState, BreakerStatus
 from streaming.core.history import last_minute_rate
 from streaming.core.session import Session, Status, status_of
-from streaming.core.tally import Books, Tally, sum_books
+from streaming.core.tally import Books, DeadLetterTally, Tally, sum_books
+from streaming.flows.census import in_dlq
 
 if TYPE_CHECKING:
     from shared.clock import Clock
     from streaming.core.config import RealtimeConfig
     from streaming.core.cursor import Cursor
+    from streaming.flows.census import Census
     from streaming.flows.configuration import Configuration
-    from streaming.ports import Control, ControlStore, ShardStore
+    from streaming.ports import Control, ControlStore, DeadLetterStore, ShardStore, Standing
 
 LONG_INTERVAL_MS: Final = 15_000
 """Above it, the last minute holds too few bursts to tell a rate by."""
@@ -32,9 +34,21 @@ class StreamView:
 
     now_us: int
     session: Session | None
-    cursors: tuple[Cursor, ...]
+    standings: tuple[Standing, ...]
+    """Of the session's shards."""
+    in_dlq_elsewhere: int
+    """Events of other sessions in the dead-letter queue."""
     breaker: BreakerState
     config: RealtimeConfig
+
+    @property
+    def cursors(self) -> tuple[Cursor, ...]:
+        return tuple(standing.cursor.value for standing in self.standings)
+
+    @property
+    def dlq_size(self) -> int:
+        """Events in the whole dead-letter queue, by the counts."""
+        return in_dlq(self.standings) + self.in_dlq_elsewhere
 
     @property
     def tally(self) -> Tally:
@@ -118,17 +132,27 @@ class StreamView:
 
     @property
     def books(self) -> Books:
-        return sum_books(_books(cursor) for cursor in self.cursors)
+        """The session's books, by the counts. ``Observer.audit`` counts the dead letters themselves."""
+        return sum_books(books_of(standing, standing.in_dlq) for standing in self.standings)
 
 
 class Observer:
     """Answers the questions that routes ask about streams."""
 
     def __init__(
-        self, *, control: ControlStore, shards: ShardStore, configuration: Configuration, clock: Clock
+        self,
+        *,
+        control: ControlStore,
+        shards: ShardStore,
+        letters: DeadLetterStore,
+        census: Census,
+        configuration: Configuration,
+        clock: Clock,
     ) -> None:
         self._control = control
         self._shards = shards
+        self._letters = letters
+        self._census = census
         self._configuration = configuration
         self._clock = clock
 
@@ -144,6 +168,23 @@ class Observer:
         if session is None or session.session_id != session_id:
             session = await self._control.session(session_id)
         return None if session is None else await self._view(control, session)
+
+    async def audit(self, session_id: str | None = None) -> Books | None:
+        """The books of a session, None for the active or last one, with its dead letters counted one by one.
+
+        None when there is no such session.
+        """
+        if session_id is None:
+            session = (await self._control.read()).session
+            if session is None:
+                return Books()
+            session_id = session.value.session_id
+        elif await self._control.session(session_id) is None:
+            return None
+        shelves = await self._letters.audit(session_id)
+        return sum_books(
+            books_of(shelf.standing, sum(outline.count for outline in shelf.outlines)) for shelf in shelves
+        )
 
     async def recent(self, limit: int) -> list[dict[str, Any]]:
         """The last envelopes sent, the newest first: timestamp, event_type, trace_id and payload of each."""
@@ -165,26 +206,42 @@ class Observer:
         ]
 
     async def _view(self, control: Control, session: Session | None) -> StreamView:
-        cursors: list[Cursor | None] = []
+        standings: tuple[Standing, ...] = ()
+        elsewhere = 0
         if session is not None:
-            shards = range(session.shards)
-            cursors = await asyncio.gather(*(self._shards.cursor(session.session_id, shard) for shard in shards))
+            standings, elsewhere = await asyncio.gather(
+                self._shards.standings(session.session_id), self._in_dlq_elsewhere(control, session)
+            )
         return StreamView(
             now_us=self._clock.now_us(),
             session=session,
-            cursors=tuple(cursor for cursor in cursors if cursor is not None),
+            standings=standings,
+            in_dlq_elsewhere=elsewhere,
             breaker=control.breaker.value if control.breaker else BreakerState(),
             config=self._configuration.of(control),
         )
 
+    async def _in_dlq_elsewhere(self, control: Control, session: Session) -> int:
+        newest = control.session.value.session_id if control.session else session.session_id
+        found = await self._census.earlier(newest)
+        if newest != session.session_id:
+            found = {**found, newest: await self._shards.standings(newest)}
+        return sum(in_dlq(standings) for session_id, standings in found.items() if session_id != session.session_id)
 
-def _books(cursor: Cursor) -> Books:
+
+def books_of(standing: Standing, buried: int) -> Books:
+    """One shard's books, with ``buried`` events in its dead letters."""
+    cursor = standing.cursor.value
     tally = cursor.tally
+    resolved = standing.resolved.value if standing.resolved else DeadLetterTally()
     return Books(
         generated=tally.generated,
         sent_first=tally.sent_first,
         dead_lettered=tally.dead_lettered,
         pending=cursor.pending,
-        in_dlq=tally.dead_lettered - tally.discarded,
+        in_dlq=buried,
+        redriven=resolved.redriven,
+        cleared=resolved.cleared,
+        evicted=resolved.evicted,
         discarded=tally.discarded,
     )

@@ -87,7 +87,10 @@ class ShardRun:
             await self._ledger.commit_progress(None)  # Claims the shard before anything is sent.
         lanes = self._make_lanes()
         committer = asyncio.create_task(self._commit(lanes), name="committer")
-        helpers = [asyncio.create_task(self._feed(lanes), name="feeder")]
+        helpers = [
+            asyncio.create_task(self._feed(lanes), name="feeder"),
+            asyncio.create_task(self._bound_dead_letters(), name="evictor"),
+        ]
         helpers += [
             asyncio.create_task(lanes.work(lane), name=f"lane-{lane}") for lane in range(self._ledger.cursor.lanes)
         ]
@@ -120,6 +123,15 @@ class ShardRun:
             run.disrupted = dict(held.generator.events_affected)
             run.complete = True
             self._something_settled.set()
+
+    async def _bound_dead_letters(self) -> None:
+        """Keep the dead-letter queue within its size: beside the commits that add to it, so as to delay none."""
+        while True:
+            await self._ledger.letters_written.wait()
+            self._ledger.letters_written.clear()
+            # Whatever stands in the way now, the next letter or the next invocation brings another chance.
+            with contextlib.suppress(StorageUnavailableError):
+                await self._ports.dead_letters.evict(self._intent.config.dlq_max_size)
 
     async def _next_plan(self) -> WindowPlan | None:
         """The next planned window that isn't being run; None once the invocation is to take up no more."""

@@ -52,8 +52,11 @@ async def statistics_history(req: func.HttpRequest) -> func.HttpResponse:
 @blueprint.route(route="api/stream/books", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
 @answers
 async def books(req: func.HttpRequest) -> func.HttpResponse:
-    query_of(req, NoQuery)
-    return reply(reports.books(await wiring.application().view()))
+    query = query_of(req, StatisticsQuery)
+    terms = await wiring.application().observer().audit(query.session_id)
+    if terms is None:
+        raise refuse(404, f"There is no session {query.session_id}.")
+    return reply(reports.books(terms))
 
 
 @blueprint.function_name("stream_events_recent")

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from streaming.core.config import PROFILES
-from streaming.core.outcome import ErrorCategory  # noqa: TC001 - pydantic reads the annotations
+from streaming.core.outcome import ErrorCategory
 from streaming.flows.history import MINUTE, SECONDS_WINDOW_MINUTES
 from streaming.retail.disruption import DisruptionType
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-WRITES = frozenset({"save_session", "save_config", "save_breaker", "create", "commit"})
+WRITES = frozenset({"save_session", "save_config", "save_breaker", "create", "commit", "change"})
 
 
 class Killed(BaseException):

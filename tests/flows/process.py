@@ -12,11 +12,14 @@ from shared.clock import MICROSECONDS
 from streaming.core.event import Event
 from streaming.core.session import WorldSize
 from streaming.flows.breaker import CircuitBreaker
+from streaming.flows.census import Census
 from streaming.flows.configuration import Configuration
 from streaming.flows.control import ControlFlow
+from streaming.flows.dead_letters import DeadLetterQueue
 from streaming.flows.deliver import Deliverer
 from streaming.flows.live import LiveFlow, LivePorts
 from streaming.flows.observe import Observer
+from streaming.flows.redrive import Redriver
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
     from shared.clock import Clock
     from streaming.adapters.memory_publisher import MemoryPublisher
     from streaming.core.session import Session
-    from streaming.ports import ControlStore, ShardStore
+    from streaming.ports import ControlStore, DeadLetterStore, ShardStore
     from streaming.retail.live import BurstRequest
 
 WORLD = WorldSize(stores=5, distribution_centers=1, products=100, customers=100)
@@ -71,6 +74,7 @@ class Process:
         *,
         control: ControlStore,
         shards: ShardStore,
+        letters: DeadLetterStore,
         publisher: MemoryPublisher,
         clock: Clock,
         environment: Mapping[str, str] | None = None,
@@ -87,19 +91,31 @@ class Process:
             new_id=lambda: f"{number}-{next(ids)}",
             draw=draw,
         )
+        deliverer = Deliverer(publisher=publisher, breaker=self.breaker, clock=clock, draw=draw)
+        census = Census(control=control, shards=shards)
+        self.dead_letters = DeadLetterQueue(census=census, letters=letters, new_id=lambda: f"{number}-{next(ids)}")
         self.live = LiveFlow(
             LivePorts(
                 control=control,
                 shards=shards,
                 publisher=publisher,
-                deliverer=Deliverer(publisher=publisher, breaker=self.breaker, clock=clock, draw=draw),
+                deliverer=deliverer,
                 breaker=self.breaker,
                 generators=lambda session, *, shard, checkpoint: CountingGenerator(session, checkpoint),  # noqa: ARG005 - one shard
                 clock=clock,
                 instance=f"process-{number}",
                 new_id=lambda: f"{number}-{next(ids)}",
                 config_of=configuration.of,
+                dead_letters=self.dead_letters,
             )
+        )
+        self.redriver = Redriver(
+            queue=self.dead_letters,
+            control=control,
+            deliverer=deliverer,
+            breaker=self.breaker,
+            config_of=configuration.of,
+            clock=clock,
         )
         self.control = ControlFlow(
             control=control,
@@ -111,7 +127,9 @@ class Process:
             seed=1,
             new_suffix=lambda: f"{number:04x}",
         )
-        self.observer = Observer(control=control, shards=shards, configuration=configuration, clock=clock)
+        self.observer = Observer(
+            control=control, shards=shards, letters=letters, census=census, configuration=configuration, clock=clock
+        )
 
     async def tick_until(self, instant_us: int) -> None:
         """The stream timer: a run a second at most, each of 30 s at most, never two at once."""

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from shared.clock import MICROSECONDS
+from streaming.adapters.memory_dead_letters import MemoryDeadLetterStore
 from streaming.adapters.memory_publisher import MemoryPublisher
 from streaming.adapters.memory_stores import MemoryControlStore, MemoryShardStore
 from streaming.core.history import Hour, Slot
@@ -23,7 +24,11 @@ class Stage:
         self.control = MemoryControlStore()
         self.shards = MemoryShardStore()
         self.process = Process(
-            control=self.control, shards=self.shards, publisher=MemoryPublisher(partitions=2), clock=self.clock
+            control=self.control,
+            shards=self.shards,
+            letters=MemoryDeadLetterStore(self.shards),
+            publisher=MemoryPublisher(partitions=2),
+            clock=self.clock,
         )
 
     async def stream(self, *, minutes: float, burst: int) -> None:

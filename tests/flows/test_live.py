@@ -10,6 +10,7 @@ import orjson
 import pytest
 
 from shared.clock import MICROSECONDS
+from streaming.adapters.memory_dead_letters import MemoryDeadLetterStore
 from streaming.adapters.memory_publisher import Fault, MemoryPublisher
 from streaming.adapters.memory_stores import MemoryControlStore, MemoryShardStore
 from streaming.core.batching import lane_of
@@ -37,6 +38,7 @@ class Stage:
         self.clock = VirtualClock()
         self.control = MemoryControlStore()
         self.shards = MemoryShardStore()
+        self.letters = MemoryDeadLetterStore(self.shards)
         self.hub = MemoryPublisher(partitions=LANES)
 
     def process(self, writes: Writes | None = None, **environment: str) -> Process:
@@ -44,6 +46,7 @@ class Stage:
         return Process(
             control=watch(self.control),
             shards=watch(self.shards),
+            letters=watch(self.letters),
             publisher=self.hub,
             clock=self.clock,
             environment=environment,

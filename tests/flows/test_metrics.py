@@ -7,6 +7,7 @@ import re
 import pytest
 
 from shared.clock import MICROSECONDS
+from streaming.adapters.memory_dead_letters import MemoryDeadLetterStore
 from streaming.adapters.memory_publisher import MemoryPublisher
 from streaming.adapters.memory_stores import Faults, MemoryControlStore, MemoryShardStore
 from streaming.core.event import Event
@@ -26,9 +27,11 @@ class Stage:
         self.faults = Faults()
         self.histogram = LatencyHistogram()
         control = MemoryControlStore(self.faults)
+        shards = MemoryShardStore(self.faults)
         self.process = Process(
             control=control,
-            shards=MemoryShardStore(self.faults),
+            shards=shards,
+            letters=MemoryDeadLetterStore(shards),
             publisher=MemoryPublisher(partitions=2),
             clock=self.clock,
         )

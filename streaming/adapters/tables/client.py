@@ -44,6 +44,7 @@ WRITE_SECONDS: Final = 2.4
 _LARGE_BODY_BYTES: Final = 1024 * 1024
 """Beyond this, the HTTP library is given a stream, which it sends in pieces: it warns that it would block otherwise."""
 _READ_RETRIES: Final[Mapping[str, Any]] = {"retry_total": 2, "retry_backoff_factor": 0.2}
+_PARTITIONS: Final = "PartitionKey ge @first_partition and PartitionKey lt @beyond_partition"
 _CONFLICTS: Final = frozenset(
     {
         TableErrorCode.CONDITION_NOT_MET,
@@ -77,13 +78,14 @@ class TablesClient:
         self._service = make_service_client(settings.storage, self._credential, raw_request_hook=self._before_request)
         self._table = self._service.get_table_client(keys.streams_table(settings.table_prefix))
 
-    async def write(self, entities: Sequence[Entity], *, version: str | None) -> str:
-        """Write ``entities``, all or nothing; returns the new version of the first.
+    async def write(self, entities: Sequence[Entity], *, version: str | None, removed: Sequence[str] = ()) -> str:
+        """Write ``entities`` and remove rows of their partition, all or nothing; returns the new version of the first.
 
-        The first one must have ``version`` (None: must not exist yet), else ``ConflictError``; the others replace
-        whatever there is. Raises ``StorageLimitError``, before anything is sent, for what Azure would refuse.
+        The first one must have ``version`` (None: must not exist yet), and what is removed must exist, else
+        ``ConflictError``; the others replace whatever there is. Raises ``StorageLimitError``, before anything is sent,
+        for what Azure would refuse.
         """
-        check_transaction(entities)
+        check_transaction(entities, removed)
         first, *others = entities
         operations: list[Any] = [
             ("create", first)
@@ -99,6 +101,8 @@ class TablesClient:
             )
         ]
         operations += [("upsert", other, {"mode": UpdateMode.REPLACE}) for other in others]
+        partition = first["PartitionKey"]
+        operations += [("delete", {"PartitionKey": partition, "RowKey": row}) for row in removed]
         with _translated():
             results = await self._with_table(lambda: self._table.submit_transaction(operations))
             return str(results[0]["etag"])
@@ -118,16 +122,25 @@ class TablesClient:
             return await self._with_table(get)
 
     async def read_range(
-        self, partition: str, rows: RowRange, *, properties: Sequence[str] | None = None
+        self, partition: str | RowRange, rows: RowRange, *, properties: Sequence[str] | None = None
     ) -> RangeOfRows:
-        """A range of rows: one request a thousand rows or 4 MiB. ``properties``: only these."""
+        """A range of rows of one partition, or of a range of partitions: one request a thousand rows or 4 MiB.
+
+        ``properties``: only these.
+        """
+        where = "PartitionKey eq @partition" if isinstance(partition, str) else _PARTITIONS
+        names = (
+            {"partition": partition}
+            if isinstance(partition, str)
+            else {"first_partition": partition.first, "beyond_partition": partition.beyond}
+        )
 
         async def query() -> RangeOfRows:
             found: list[Row] = []
             pages = 0
             answer = self._table.query_entities(
-                "PartitionKey eq @partition and RowKey ge @first and RowKey lt @beyond",
-                parameters={"partition": partition, "first": rows.first, "beyond": rows.beyond},
+                f"{where} and RowKey ge @first and RowKey lt @beyond",
+                parameters={**names, "first": rows.first, "beyond": rows.beyond},
                 select=None if properties is None else ["PartitionKey", "RowKey", *properties],
                 **_READ_RETRIES,
             )

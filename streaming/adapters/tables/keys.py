@@ -10,6 +10,7 @@ Table ``<prefix>streams``
 |                                 | ``sessions|<session>``      | the index: every session as of its last write       |
 | ``shard|<session>|<shard>``     | ``live|checkpoint|<part>``  | the retail world at the start of the front window   |
 |                                 | ``live|cursor``             | the cursor: its ETag guards the whole partition     |
+|                                 | ``live|dead-letters``       | what became of dead letters; guards ``dlq|…``       |
 |                                 | ``live|recent|<part>``      | the last envelopes sent                             |
 |                                 | ``history|<hour mod 48>``   | the minutes of one ended hour                       |
 |                                 | ``dlq|<letter>|<part>``     | a dead letter                                       |
@@ -27,7 +28,7 @@ from streaming.core.history import HISTORY_HOURS
 
 @dataclass(frozen=True, slots=True)
 class RowRange:
-    """The rows from ``first`` on, up to and without ``beyond``."""
+    """The rows (or partitions) from ``first`` on, up to and without ``beyond``."""
 
     first: str
     beyond: str
@@ -49,6 +50,9 @@ SESSIONS: Final = rows_below("sessions")
 LIVE: Final = rows_below("live")
 CHECKPOINT: Final = "live|checkpoint"
 CURSOR: Final = "live|cursor"
+RESOLVED: Final = "live|dead-letters"
+STANDING: Final = RowRange(first=CURSOR, beyond=f"{RESOLVED}!")
+"""The cursor and what became of dead letters: neighbours, so that one query brings both and nothing else."""
 RECENT: Final = "live|recent"
 HISTORY: Final = rows_below("history")
 DEAD_LETTERS: Final = rows_below("dlq")
@@ -65,6 +69,11 @@ def session_row(session_id: str) -> str:
 
 def shard_partition(session_id: str, shard: int) -> str:
     return f"shard|{session_id}|{shard:03d}"
+
+
+def shard_partitions(session_id: str) -> RowRange:
+    """The partitions of all of a session's shards."""
+    return rows_below(f"shard|{session_id}")
 
 
 def hour_row(hour: int) -> str:

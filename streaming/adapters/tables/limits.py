@@ -28,11 +28,12 @@ class StorageLimitError(ValueError):
     """What is to be stored exceeds a limit of Azure Table Storage: a defect of the caller, not of the storage."""
 
 
-def check_transaction(entities: Sequence[Mapping[str, Any]]) -> None:
-    """Raise ``StorageLimitError`` if Azure would refuse to write ``entities`` in one transaction."""
-    if len(entities) > MAX_OPERATIONS:
-        raise StorageLimitError(f"A transaction of {len(entities)} operations; Azure takes {MAX_OPERATIONS}.")
-    rows = [entity["RowKey"] for entity in entities]
+def check_transaction(entities: Sequence[Mapping[str, Any]], removed: Sequence[str] = ()) -> None:
+    """Raise ``StorageLimitError`` if Azure would refuse to write ``entities``, and remove rows, in one transaction."""
+    operations = len(entities) + len(removed)
+    if operations > MAX_OPERATIONS:
+        raise StorageLimitError(f"A transaction of {operations} operations; Azure takes {MAX_OPERATIONS}.")
+    rows = [*(entity["RowKey"] for entity in entities), *removed]
     if len(set(rows)) != len(rows):
         raise StorageLimitError("A transaction names the same row twice.")
     payload_bytes = sum(_check_entity(entity) for entity in entities)

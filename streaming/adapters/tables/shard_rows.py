@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from streaming.adapters.tables import keys
-from streaming.adapters.tables.dead_letters import letter_entities
+from streaming.adapters.tables.dead_letters import letter_entities, read_resolved
 from streaming.adapters.tables.entities import (
     FASTEST,
     data_entities,
@@ -19,7 +19,7 @@ from streaming.adapters.tables.entities import (
     text_properties,
 )
 from streaming.core.cursor import Cursor, hour_from_json, hour_to_json
-from streaming.ports import ShardCommit, StoredShard, Versioned
+from streaming.ports import ShardCommit, Standing, StoredShard, Versioned
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -58,6 +58,20 @@ def read_shard(rows: Sequence[Row]) -> StoredShard | None:
         return None
     return StoredShard(
         cursor=read_cursor(cursor), checkpoint=read_data(by_key, keys.CHECKPOINT), recent=_read_recent(by_key)
+    )
+
+
+def read_standings(rows: Sequence[Row]) -> tuple[Standing, ...]:
+    """Where shards stand, out of the ``STANDING`` rows of their partitions."""
+    resolved = {
+        row.properties["PartitionKey"]: Versioned(value=read_resolved(row), version=row.version)
+        for row in rows
+        if row.key == keys.RESOLVED
+    }
+    return tuple(
+        Standing(cursor=read_cursor(row), resolved=resolved.get(row.properties["PartitionKey"]))
+        for row in rows
+        if row.key == keys.CURSOR
     )
 
 

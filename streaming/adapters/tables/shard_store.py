@@ -15,6 +15,7 @@ from streaming.adapters.tables.shard_rows import (
     read_hour,
     read_recent,
     read_shard,
+    read_standings,
 )
 from streaming.ports import ConflictError, ShardLostError, StorageUnavailableError
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from streaming.core.cursor import Cursor
     from streaming.core.dead_letter import DeadLetter
     from streaming.core.history import Hour
-    from streaming.ports import ShardCommit, StoredShard, Versioned
+    from streaming.ports import ShardCommit, Standing, StoredShard, Versioned
 
 
 class TableShardStore:
@@ -93,6 +94,11 @@ class TableShardStore:
         async with bounded(CALL_SECONDS):
             stored = await self._stored(session_id, shard)
         return None if stored is None else stored.value
+
+    async def standings(self, session_id: str) -> tuple[Standing, ...]:
+        async with bounded(CALL_SECONDS):
+            found = await self._tables.read_range(keys.shard_partitions(session_id), keys.STANDING)
+        return read_standings(found.rows)
 
     async def recent(self, session_id: str, shard: int) -> tuple[bytes, ...]:
         partition = keys.shard_partition(session_id, shard)
