@@ -8,6 +8,7 @@ and fields are public contracts; secrets are taken out here, whoever logs.
 from __future__ import annotations
 
 import logging
+from contextvars import ContextVar
 from typing import Any
 
 import orjson
@@ -15,9 +16,15 @@ import orjson
 from shared.redaction import redact
 
 
+request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
+"""Names the HTTP request that is being answered; goes into every record that is made meanwhile."""
+
+
 def record(logger: logging.Logger, level: int, event: str, /, **fields: Any) -> None:
     """Log ``event`` with its fields, such as ``shard_claimed {"shard":0}``."""
     if logger.isEnabledFor(level):
+        if (request := request_id.get()) is not None:
+            fields.setdefault("request_id", request)
         text = orjson.dumps(fields, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
         logger.log(level, "%s %s", event, redact(text))
 

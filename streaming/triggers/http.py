@@ -1,18 +1,27 @@
-"""The edge between HTTP and the flows: bodies in, JSON and problem documents out. No decisions."""
+"""The edge between HTTP and the flows: bodies in, JSON and problem documents out. No decisions.
+
+Every answer carries the request's id: the client's, if it sent a sensible one. Every call that may change something
+leaves an ``audit`` record.
+"""
 
 from __future__ import annotations
 
 import functools
 import logging
-from typing import TYPE_CHECKING, Any, TypeVar
+import re
+import uuid
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+from urllib.parse import urlsplit
 
 import azure.functions as func
 import orjson
 from pydantic import BaseModel, ValidationError
 
+from shared import telemetry
 from shared.problems import MEDIA_TYPE, FieldError, Problem
 from shared.redaction import redact
 from streaming.ports import StorageUnavailableError
+from streaming.triggers.access import Caller, caller_of
 from streaming.wiring import SettingsError
 
 if TYPE_CHECKING:
@@ -24,7 +33,10 @@ Model = TypeVar("Model", bound=BaseModel)
 Handler = "Callable[[func.HttpRequest], Awaitable[func.HttpResponse]]"
 
 STORAGE_RETRY_AFTER_SECONDS = 5
+REQUEST_ID: Final = "x-request-id"
 _JSON = "application/json"
+_SENSIBLE_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_READING: Final = frozenset({"GET", "HEAD"})
 
 
 class RefusedError(Exception):
@@ -56,22 +68,54 @@ def answers(
 
     @functools.wraps(handler)
     async def answering(req: func.HttpRequest) -> func.HttpResponse:
+        given = req.headers.get(REQUEST_ID, "")
+        request_id = given if _SENSIBLE_ID.fullmatch(given) else uuid.uuid4().hex
+        token = telemetry.request_id.set(request_id)
         try:
-            return await handler(req)
-        except RefusedError as refused:
-            return _problem(refused.problem)
-        except ValidationError as error:
-            return _problem(_of_validation(error))
-        except SettingsError as error:
-            return _problem(Problem(status=503, detail=str(error), retry_after_seconds=STORAGE_RETRY_AFTER_SECONDS))
-        except StorageUnavailableError as error:
-            detail = f"Storage can't be reached: {redact(str(error))} Try again shortly."
-            return _problem(Problem(status=503, detail=detail, retry_after_seconds=STORAGE_RETRY_AFTER_SECONDS))
-        except Exception:
-            logger.exception("request_failed")
-            return _problem(Problem(status=500, detail="Something unforeseen went wrong; the log has the details."))
+            caller = caller_of(req.headers)
+            response = await _answer(handler, req, caller)
+            if req.method not in _READING:
+                _audit(req, caller, response.status_code)
+        finally:
+            telemetry.request_id.reset(token)
+        response.headers[REQUEST_ID] = request_id
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        return response
 
     return answering
+
+
+async def _answer(
+    handler: Callable[[func.HttpRequest], Awaitable[func.HttpResponse]], req: func.HttpRequest, caller: Caller | None
+) -> func.HttpResponse:
+    try:
+        if caller is not None and not caller.may(change=req.method not in _READING):
+            raise refuse(403, "Your roles don't allow this: reading takes Stream.Read, changing takes Stream.Operate.")
+        return await handler(req)
+    except RefusedError as refused:
+        return _problem(refused.problem)
+    except ValidationError as error:
+        return _problem(_of_validation(error))
+    except SettingsError as error:
+        return _problem(Problem(status=503, detail=str(error), retry_after_seconds=STORAGE_RETRY_AFTER_SECONDS))
+    except StorageUnavailableError as error:
+        detail = f"Storage can't be reached: {redact(str(error))} Try again shortly."
+        return _problem(Problem(status=503, detail=detail, retry_after_seconds=STORAGE_RETRY_AFTER_SECONDS))
+    except Exception:
+        logger.exception("request_failed")
+        return _problem(Problem(status=500, detail="Something unforeseen went wrong; the log has the details."))
+
+
+def _audit(req: func.HttpRequest, caller: Caller | None, status: int) -> None:
+    """Say who asked for what, and what came of it. Bodies and keys are not repeated."""
+    telemetry.info(
+        logger,
+        "audit",
+        method=req.method,
+        path=urlsplit(req.url).path,
+        status=status,
+        caller=caller.name if caller else None,
+    )
 
 
 def body_of(req: func.HttpRequest, model: type[Model]) -> Model:
