@@ -161,7 +161,7 @@ async def _check(options: ConsumeOptions) -> None:
     except TimeoutError:
         raise LocalError(f"no answer from {_address(options)} within {_CONNECT_SECONDS:.0f} s: {_ADVICE}") from None
     except EventHubError as problem:
-        raise LocalError(f"cannot read {_address(options)}: {_first_line(problem)} {_ADVICE}") from problem
+        raise LocalError(f"cannot read {_address(options)}: {_first_line(problem)}. {_ADVICE}") from problem
 
 
 _ADVICE: Final = "Is the stack running (make run), and are --connection-string and --hub-name right?"
@@ -179,4 +179,4 @@ def _body(event: EventData) -> bytes:
 
 
 def _first_line(problem: Exception) -> str:
-    return (str(problem).strip().splitlines() or [type(problem).__name__])[0]
+    return (str(problem).strip().splitlines() or [type(problem).__name__])[0].rstrip(". ")

@@ -23,7 +23,7 @@ from local.node import ensure_node
 from local.paths import ROOT
 from local.stack.child import Child, ChildSpec
 from local.stack.options import HostKind, HubKind
-from local.stack.ports import free_ports, require_free
+from local.stack.ports import free_ports, is_free, require_free
 from streaming.adapters.event_hubs.connection import (
     CONNECTION_STRING_SETTING,
     EVENT_HUB_SETTING,
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from local.stack.options import StackOptions
 
 _WARNING: Final = re.compile(r"\S+ (WARNING|ERROR|CRITICAL) ")
+_CONTROL_PORT: Final = 5300
+"""The broker's usual one; a second stack takes any."""
 _PROBE_SECONDS: Final = 2.0
 _GRACE_SECONDS: Final = 2.0
 """For running functions to end by themselves. What a person at a terminal waits for is short, and every window that is
@@ -147,7 +149,7 @@ def _hub(options: StackOptions, environment: Mapping[str, str]) -> _Hub:
     """The broker of this repository, whatever hub the settings name."""
     require_free(options.hub_port, purpose="the event hub", option="--hub-port")
     name = environment.get(EVENT_HUB_SETTING) or DEFAULT_HUB
-    (control_port,) = free_ports(1)
+    control_port = _CONTROL_PORT if is_free(_CONTROL_PORT) else free_ports(1)[0]
     control_url = f"http://localhost:{control_port}"
     broker = ChildSpec(
         name="event hub",
