@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import logging
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
 from shared.redaction import redact
 
 
-request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
+request_id: Final[ContextVar[str | None]] = ContextVar("request_id", default=None)
 """Names the HTTP request that is being answered; goes into every record that is made meanwhile."""
 
 

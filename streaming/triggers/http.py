@@ -21,7 +21,7 @@ from shared import telemetry
 from shared.problems import MEDIA_TYPE, FieldError, Problem
 from shared.redaction import redact
 from streaming.ports import StorageUnavailableError
-from streaming.triggers.access import Caller, caller_of
+from streaming.triggers.access import OPERATE_ROLE, READ_ROLE, Caller, caller_of
 from streaming.wiring import SettingsError
 
 if TYPE_CHECKING:
@@ -88,9 +88,10 @@ def answers(
 async def _answer(
     handler: Callable[[func.HttpRequest], Awaitable[func.HttpResponse]], req: func.HttpRequest, caller: Caller | None
 ) -> func.HttpResponse:
+    if caller is not None and not caller.may(change=req.method not in _READING):
+        detail = f"Your roles don't allow this: reading takes {READ_ROLE}, changing takes {OPERATE_ROLE}."
+        return _problem(Problem(status=403, detail=detail))
     try:
-        if caller is not None and not caller.may(change=req.method not in _READING):
-            raise refuse(403, "Your roles don't allow this: reading takes Stream.Read, changing takes Stream.Operate.")
         return await handler(req)
     except RefusedError as refused:
         return _problem(refused.problem)
