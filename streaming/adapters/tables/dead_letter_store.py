@@ -49,10 +49,9 @@ class TableDeadLetterStore:
         if not outlines:
             return []
         wanted = {outline.letter_id for outline in outlines}
-        # Those that parted from a letter begin with its id, and so with its row's key.
-        rows = keys.RowRange(
-            first=keys.dead_letter(min(wanted)), beyond=keys.rows_below(keys.dead_letter(max(wanted))).beyond
-        )
+        ranges = [keys.rows_below(keys.dead_letter(letter_id)) for letter_id in wanted]
+        # Not the first and the last letter's: the order of rows and of ids differs where a letter has parted.
+        rows = keys.RowRange(first=min(each.first for each in ranges), beyond=max(each.beyond for each in ranges))
         partition = keys.shard_partition(outlines[0].session_id, outlines[0].shard)
         async with bounded(CALL_SECONDS):
             found = await self._tables.read_range(partition, rows)

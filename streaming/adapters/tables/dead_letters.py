@@ -86,7 +86,7 @@ def read_resolved(row: Row) -> DeadLetterTally:
 
 
 def read_letters(rows: Sequence[Row]) -> list[DeadLetter]:
-    """The letters of a range of rows, in its order: oldest first."""
+    """The letters of a range of rows, oldest first."""
     by_key = {row.key: row for row in rows}
     letters = [_read(row, by_key) for row in rows if "count" in row.properties]
     return sorted(letters, key=lambda letter: letter.letter_id)

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Protocol
 
 from local.azurite import StoragePorts
 from shared.settings import read_settings
+from streaming.adapters.memory_dead_letters import MemoryDeadLetterStore
 from streaming.adapters.memory_stores import Fault, Faults, MemoryControlStore, MemoryShardStore
 from streaming.adapters.tables.client import TablesClient
 from streaming.adapters.tables.control_store import TableControlStore
+from streaming.adapters.tables.dead_letter_store import TableDeadLetterStore
 from streaming.adapters.tables.shard_store import TableShardStore
 from streaming.ports import ShardStore
 from tests.contract.stores.proxy import Proxy
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
     from local.azurite import Azurite
     from streaming.core.dead_letter import DeadLetter
-    from streaming.ports import ControlStore
+    from streaming.ports import ControlStore, DeadLetterStore
 
 
 class DeadLetterShardStore(ShardStore, Protocol):
@@ -31,12 +33,16 @@ class DeadLetterShardStore(ShardStore, Protocol):
 
 
 class Storage(Protocol):
-    """One storage, with the stores of two processes on it: ``control`` and ``shards``, and the other process's."""
+    """One storage, with the stores of two processes on it: ``control``, ``shards`` and ``letters``, and the other's."""
 
     @property
     def control(self) -> ControlStore: ...
     @property
     def shards(self) -> DeadLetterShardStore: ...
+    @property
+    def letters(self) -> DeadLetterStore: ...
+    @property
+    def other_letters(self) -> DeadLetterStore: ...
     @property
     def other_control(self) -> ControlStore: ...
     @property
@@ -44,7 +50,7 @@ class Storage(Protocol):
 
     @property
     def round_trips(self) -> int:
-        """Requests that ``control`` and ``shards`` have made."""
+        """Requests that the first process's stores have made."""
 
     def lose_answers(self) -> None:
         """From now on what is asked is done, but nobody hears of it."""
@@ -61,6 +67,7 @@ class MemoryStorage:
         self._faults = Faults()
         self.control = self.other_control = MemoryControlStore(self._faults)
         self.shards = self.other_shards = MemoryShardStore(self._faults)
+        self.letters = self.other_letters = MemoryDeadLetterStore(self.shards)
 
     @property
     def round_trips(self) -> int:
@@ -86,8 +93,10 @@ class AzuriteStorage:
         self.other_tables = tables_client(ports, table_prefix)
         self.control = TableControlStore(self.tables)
         self.shards = TableShardStore(self.tables)
+        self.letters = TableDeadLetterStore(self.tables)
         self.other_control = TableControlStore(self.other_tables)
         self.other_shards = TableShardStore(self.other_tables)
+        self.other_letters = TableDeadLetterStore(self.other_tables)
 
     @property
     def round_trips(self) -> int:
