@@ -2,9 +2,19 @@
 
 import azure.functions as func
 
-from streaming.triggers import configuration, disruptions, observe, reference, stream, ticks
+from streaming.triggers import (
+    configuration,
+    dead_letters,
+    disruptions,
+    hub,
+    observe,
+    reference,
+    stream,
+    ticks,
+    watch,
+)
 
 app = func.FunctionApp()
 
-for module in (configuration, disruptions, observe, reference, stream, ticks):
+for module in (configuration, dead_letters, disruptions, hub, observe, reference, stream, ticks, watch):
     app.register_functions(module.blueprint)

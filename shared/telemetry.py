@@ -15,7 +15,6 @@ import orjson
 
 from shared.redaction import redact
 
-
 request_id: Final[ContextVar[str | None]] = ContextVar("request_id", default=None)
 """Names the HTTP request that is being answered; goes into every record that is made meanwhile."""
 

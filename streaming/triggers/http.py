@@ -93,18 +93,24 @@ async def _answer(
         return _problem(Problem(status=403, detail=detail))
     try:
         return await handler(req)
-    except RefusedError as refused:
-        return _problem(refused.problem)
-    except ValidationError as error:
-        return _problem(_of_validation(error))
-    except SettingsError as error:
-        return _problem(Problem(status=503, detail=str(error), retry_after_seconds=STORAGE_RETRY_AFTER_SECONDS))
-    except StorageUnavailableError as error:
-        detail = f"Storage can't be reached: {redact(str(error))} Try again shortly."
-        return _problem(Problem(status=503, detail=detail, retry_after_seconds=STORAGE_RETRY_AFTER_SECONDS))
-    except Exception:
-        logger.exception("request_failed")
-        return _problem(Problem(status=500, detail="Something unforeseen went wrong; the log has the details."))
+    except Exception as error:  # noqa: BLE001 - whatever it is, the client gets a problem document
+        return _problem(_problem_of(error))
+
+
+def _problem_of(error: Exception) -> Problem:
+    match error:
+        case RefusedError():
+            return error.problem
+        case ValidationError():
+            return _of_validation(error)
+        case SettingsError():
+            return Problem(status=503, detail=str(error), retry_after_seconds=STORAGE_RETRY_AFTER_SECONDS)
+        case StorageUnavailableError():
+            detail = f"Storage can't be reached: {redact(str(error))} Try again shortly."
+            return Problem(status=503, detail=detail, retry_after_seconds=STORAGE_RETRY_AFTER_SECONDS)
+        case _:
+            logger.error("request_failed", exc_info=error)
+            return Problem(status=500, detail="Something unforeseen went wrong; the log has the details.")
 
 
 def _audit(req: func.HttpRequest, caller: Caller | None, status: int) -> None:

@@ -21,6 +21,14 @@ HTTP = {
     "disruption_delete": ("api/disruption/{disruption_id}", ["DELETE"], FUNCTION),
     "disruption_list": ("api/disruption/list", ["GET"], FUNCTION),
     "reference": ("api/reference/{table}", ["GET"], FUNCTION),
+    "breaker_get": ("api/stream/circuit-breaker", ["GET"], FUNCTION),
+    "breaker_open": ("api/stream/circuit-breaker/open", ["POST"], FUNCTION),
+    "breaker_reset": ("api/stream/circuit-breaker/reset", ["POST"], FUNCTION),
+    "dlq_clear": ("api/stream/dlq", ["DELETE"], FUNCTION),
+    "dlq_export": ("api/stream/dlq/export", ["GET"], FUNCTION),
+    "dlq_list": ("api/stream/dlq", ["GET"], FUNCTION),
+    "dlq_retry": ("api/stream/dlq/retry", ["POST"], FUNCTION),
+    "dlq_summary": ("api/stream/dlq/summary", ["GET"], FUNCTION),
     "liveness": ("health", ["GET"], ANONYMOUS),
     "metrics": ("metrics", ["GET"], ANONYMOUS),
     "stream_books": ("api/stream/books", ["GET"], FUNCTION),
@@ -35,8 +43,13 @@ HTTP = {
     "stream_statistics_history": ("api/stream/statistics/history", ["GET"], FUNCTION),
     "stream_status": ("api/stream/status", ["GET"], FUNCTION),
     "stream_stop": ("api/stream/stop", ["POST"], FUNCTION),
+    "stream_test": ("api/stream/test", ["POST"], FUNCTION),
 }
-TIMERS = {"stream_tick": "* * * * * *"}
+TIMERS = {
+    "connection_check": "30 */5 * * * *",
+    "stream_tick": "* * * * * *",
+    "stream_watch": "0 * * * * *",
+}
 
 INDEX = """
 import json, function_app

@@ -11,6 +11,7 @@ import pytest
 
 from local.paths import ROOT
 from shared.clock import MICROSECONDS
+from streaming.adapters.memory_dead_letters import MemoryDeadLetterStore
 from streaming.adapters.memory_publisher import MemoryPublisher
 from streaming.adapters.memory_stores import Faults, MemoryControlStore, MemoryShardStore
 from streaming.flows.control import StartRequest
@@ -42,9 +43,11 @@ class Stage:
     def __init__(self) -> None:
         self.clock = VirtualClock()
         self.faults = Faults()
+        shards = MemoryShardStore(self.faults)
         self.process = Process(
             control=MemoryControlStore(self.faults),
-            shards=MemoryShardStore(self.faults),
+            shards=shards,
+            letters=MemoryDeadLetterStore(shards),
             publisher=MemoryPublisher(partitions=2),
             clock=self.clock,
         )
