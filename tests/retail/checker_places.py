@@ -125,6 +125,7 @@ class Trucks:
         self._here: dict[str, Row] = {}
         self._by_truck: dict[str, str] = {}
         self._gone: set[str] = set()
+        self._loaded: set[str] = set()
 
     def see(self, envelope: Envelope, payload: Row) -> None:
         expect = self._report.expect
@@ -134,6 +135,7 @@ class Trucks:
                 expect(
                     shipment not in self._here and shipment not in self._gone, "11 a shipment arrives once", envelope
                 )
+                expect(shipment in self._loaded, "5 a truck arrives after it was loaded", envelope)
                 expect(payload["truck_id"] not in self._by_truck, "a truck is in one place", envelope)
                 self._here[shipment] = payload
                 self._by_truck[payload["truck_id"]] = shipment
@@ -147,6 +149,8 @@ class Trucks:
                 for name in ("truck_id", "dc_id", "store_id"):
                     expect(arrived[name] == payload[name], f"the shipment's {name}", envelope)
                 expect(arrived["arrival_time"] < payload["departure_time"], "departure after arrival", envelope)
+            case _ if payload["reason"] == "OUTBOUND_SHIPMENT":
+                self._loaded.add(payload["source"])
             case _ if payload["reason"] == "INBOUND_SHIPMENT":
                 arrived = self._here.get(payload["source"])
                 at_the_door = arrived is not None and arrived["store_id"] == payload["store_id"]

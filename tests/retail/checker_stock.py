@@ -25,7 +25,8 @@ class Balance:
     """A reorder is due, if the reorder point is known."""
     ran_out: bool = False
     """A stockout is due."""
-    ordered: list[int] = field(default_factory=list)
+    ordered: list[tuple[int, str]] = field(default_factory=list)
+    """Quantities that are yet to come, and when each was ordered."""
 
     def learn(self, truth: int) -> bool:
         """The stock is ``truth`` now; whether that can be."""
@@ -43,6 +44,7 @@ class Stock:
         self._report = report
         self._cells: defaultdict[_Cell, Balance] = defaultdict(Balance)
         self._on_trucks: defaultdict[str, Counter[tuple[int, int]]] = defaultdict(Counter)
+        self._loaded_at: dict[str, str] = {}
 
     def see(self, envelope: Envelope, payload: Row) -> None:
         balance = self._cells[payload["store_id"], payload["dc_id"], payload["product_id"]]
@@ -70,26 +72,28 @@ class Stock:
             case "OUTBOUND_SHIPMENT":
                 expect(payload["dc_id"] and delta < 0, "5 shipments leave a center", envelope)
                 self._on_trucks[payload["source"]][payload["product_id"], -delta] += 1
+                self._loaded_at.setdefault(payload["source"], envelope["ingest_timestamp"])
             case "INBOUND_SHIPMENT":
                 expect(payload["store_id"] and delta > 0, "5 shipments reach a store", envelope)
                 goods = self._on_trucks[payload["source"]]
                 line = (payload["product_id"], delta)
                 expect(goods[line] > 0, "5 a delivery brings what was loaded, once", envelope)
                 goods[line] -= 1
-                self._deliver(balance, envelope, delta)
+                self._deliver(balance, envelope, delta, self._loaded_at.get(payload["source"], ""))
             case "SUPPLIER_DELIVERY":
                 expect(payload["dc_id"] and delta > 0, "5 suppliers deliver to a center", envelope)
-                self._deliver(balance, envelope, delta)
+                self._deliver(balance, envelope, delta, envelope["ingest_timestamp"])
             case "RETURN":
                 expect(payload["store_id"] and delta > 0, "5 returns come to a store", envelope)
             case _:
                 expect(delta < 0, "5 everything else takes stock away", envelope)
 
-    def _deliver(self, balance: Balance, envelope: Envelope, quantity: int) -> None:
-        """Goods come because they were ordered before, and in that quantity."""
-        self._report.expect(quantity in balance.ordered, "5 a delivery answers a reorder before it", envelope)
-        if quantity in balance.ordered:
-            balance.ordered.remove(quantity)
+    def _deliver(self, balance: Balance, envelope: Envelope, quantity: int, set_out: str) -> None:
+        """Goods come because they were ordered before they set out, and in that quantity."""
+        answered = next((order for order in balance.ordered if order[0] == quantity and order[1] < set_out), None)
+        self._report.expect(answered, "5 a delivery answers a reorder before it", envelope)
+        if answered:
+            balance.ordered.remove(answered)
 
     def _reorder(self, balance: Balance, envelope: Envelope, payload: Row) -> None:
         expect, point = self._report.expect, payload["reorder_point"]
@@ -99,7 +103,7 @@ class Stock:
         expect(balance.crossed or balance.point is None, "5 one reorder per crossing", envelope)
         balance.point, balance.crossed = point, False
         balance.ran_out = balance.now == 0
-        balance.ordered.append(payload["reorder_quantity"])
+        balance.ordered.append((payload["reorder_quantity"], envelope["ingest_timestamp"]))
 
     def _stockout(self, balance: Balance, envelope: Envelope, payload: Row) -> None:
         expect = self._report.expect
