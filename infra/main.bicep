@@ -69,6 +69,11 @@ param eventHubTransport string = 'amqp'
 @maxValue(10)
 param maxWorkers int = 1
 
+@description('WORLD_SEED: the retail world that streams live in, unless a start request names another.')
+@minValue(0)
+@maxValue(2147483647)
+param worldSeed int = 42
+
 @description('WORLD_STORES: stores in the retail world.')
 @minValue(1)
 @maxValue(1000)
@@ -408,6 +413,7 @@ var streamSettings = {
   LOG_LEVEL: logLevel
   MAX_WORKERS: string(maxWorkers)
   ALLOWED_ORIGINS: allowedOrigins
+  WORLD_SEED: string(worldSeed)
   WORLD_STORES: string(worldStores)
   WORLD_DISTRIBUTION_CENTERS: string(worldDistributionCenters)
   WORLD_PRODUCTS: string(worldProducts)
