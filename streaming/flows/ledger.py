@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from shared import telemetry
 from streaming.core import plan as planning
 from streaming.core.cursor import HEARTBEAT_US, LEASE_US, PLANNED_WINDOWS, Progress
-from streaming.core.history import Hour, add_second
+from streaming.core.history import add_seconds, fill
 from streaming.ports import ShardCommit, StorageUnavailableError, Versioned
 
 if TYPE_CHECKING:
@@ -97,8 +97,9 @@ class Ledger:
     def must_write(self) -> bool:
         """Whether something can't wait for the front window's end: the claim, the lease, or a window to plan."""
         now_us = self._clock.now_us()
-        due = now_us - self.cursor.heartbeat_us >= HEARTBEAT_US or self.cursor.owner != self._instance
-        return due or bool(self._to_plan(self.cursor.plans, now_us))
+        claimed = self.cursor.owner == self._instance and self.cursor.lease_until_us > now_us
+        due = now_us - self.cursor.heartbeat_us >= HEARTBEAT_US
+        return due or not claimed or bool(self._to_plan(self.cursor.plans, now_us))
 
     async def commit_window(self, run: WindowRun) -> None:
         """The front window is settled: write its outcome and the world behind it, and plan the window after next."""
@@ -162,11 +163,11 @@ class Ledger:
             increments, slots, letters = run.take()
             if letters and not self._intent.config.enable_dead_letter_queue:
                 increments.discarded = increments.dead_lettered
-                _log_discarded(letters)
+                log_discarded(letters)
                 letters = ()
-            hour, ended_hour = _fill(cursor.hour, slots)
+            hour, ended_hour = fill(cursor.hour, slots)
             written = replace(
-                written, tally=cursor.tally.plus(increments), seconds=_add(cursor.seconds, slots), hour=hour
+                written, tally=cursor.tally.plus(increments), seconds=add_seconds(cursor.seconds, slots), hour=hour
             )
         if run is not None and checkpoint is not None:
             written = replace(written, disrupted=run.disrupted)
@@ -200,24 +201,7 @@ class Ledger:
         return tuple(added)
 
 
-def _add(seconds: Mapping[int, Slot], slots: Mapping[int, Slot]) -> Mapping[int, Slot]:
-    for second in sorted(slots):
-        seconds = add_second(seconds, second, slots[second])
-    return seconds
-
-
-def _fill(hour: Hour, slots: Mapping[int, Slot]) -> tuple[Hour, Hour | None]:
-    """The hour being filled with ``slots`` added, and the one that has ended by that."""
-    ended: Hour | None = None
-    for second in sorted(slots):
-        following = hour.add(second, slots[second])
-        if following.hour != hour.hour and hour.minutes:
-            ended = hour
-        hour = following
-    return hour, ended
-
-
-def _log_discarded(letters: Sequence[DeadLetter]) -> None:
+def log_discarded(letters: Sequence[DeadLetter]) -> None:
     for letter in letters:
         telemetry.error(
             logger,

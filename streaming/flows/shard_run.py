@@ -181,6 +181,7 @@ class ShardRun:
                 await self._end_session()
                 return True
             if self._closing and not self._runs:
+                await self._ledger.commit_progress(None, release=True)  # Nobody need wait for a lease to run out.
                 return True
             if now_us >= self._until_us + WIND_UP_US:
                 await self._ledger.commit_progress(self._runs[0])

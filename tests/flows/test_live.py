@@ -149,8 +149,8 @@ async def test_a_window_costs_one_read_and_one_write() -> None:
 
     await stage.clock.run(process.tick_until(seconds(110)))
 
-    assert writes.count - written <= 101
-    # A read more for each new invocation, one in 30 seconds.
+    # Each invocation, one in 30 seconds, reads once more, and claims and releases the shard.
+    assert writes.count - written <= 101 + 2 * 4
     assert writes.reads - reads <= 101 + 4
 
 
@@ -294,21 +294,37 @@ async def _assert_settled(stage: Stage, session: Session) -> None:
     assert_ordered(stage.hub)
 
 
-async def test_another_instance_takes_over_when_the_lease_has_run_out_and_not_before() -> None:
+async def test_another_instance_takes_over_from_a_killed_one_when_the_lease_has_run_out_and_not_before() -> None:
+    stage = Stage()
+    first, second = stage.process(Writes(fatal=6)), stage.process()
+    await start(second, emit_interval_ms=500, burst=10)
+    with pytest.raises(Killed):
+        await stage.clock.run(first.tick_until(seconds(60)))
+    sent = len(stage.hub.events())
+    (cursor,) = (await second.observer.view()).cursors
+    await stage.clock.run(second.tick_until(cursor.lease_until_us - 1))
+    assert len(stage.hub.events()) == sent
+
+    await stage.clock.run(second.tick_until(seconds(40)))
+
+    assert {event.trace_id for event in stage.hub.events()} >= set(
+        expected_ids((await second.observer.view()).session, bursts=80, burst=10)  # type: ignore[arg-type]  # there is one
+    )
+
+
+async def test_an_invocation_that_ends_in_order_lets_another_instance_go_on_at_once() -> None:
     stage = Stage()
     first, second = stage.process(), stage.process()
     await start(first, emit_interval_ms=500, burst=10)
     await stage.clock.run(first.tick_until(seconds(5)))
-    sent = len(stage.hub.events())
-    await stage.clock.run(second.tick_until(seconds(15)))
-    assert len(stage.hub.events()) == sent
     await stage.clock.run(second.tick_until(seconds(40)))
     assert due_between(stage.hub, seconds(0), seconds(40)) == 800
     sent = len(stage.hub.events())
 
-    await stage.clock.run(first.tick_until(seconds(50)))
+    await stage.clock.run(first.tick_until(seconds(42)))
 
-    assert len({event.trace_id for event in stage.hub.events()}) == len(stage.hub.events()) == sent
+    assert len({event.trace_id for event in stage.hub.events()}) == len(stage.hub.events())
+    assert len(stage.hub.events()) >= sent
 
 
 @pytest.mark.parametrize("category", [ErrorCategory.THROTTLING, ErrorCategory.AUTHENTICATION])
