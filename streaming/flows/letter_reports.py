@@ -71,7 +71,7 @@ def entry(found: Entry) -> dict[str, Any]:
 
 def continuation(position: Position) -> str:
     """Where a page ended, as clients hand it back."""
-    return base64.urlsafe_b64encode(orjson.dumps(position)).decode().rstrip("=")
+    return base64.urlsafe_b64encode(orjson.dumps(list(position))).decode().rstrip("=")
 
 
 def read_continuation(text: str) -> Position | None:
