@@ -18,6 +18,7 @@ from shared.redaction import REDACTED
 from shared.settings import DEFAULT_SCHEDULE, SettingProblem, read_settings
 from streaming.adapters.event_hubs.connection import HubConnection, read_hub_connection
 from streaming.adapters.event_hubs.connection_check import ConnectionReport, check_connection
+from streaming.adapters.event_hubs.connection_verdict import ConnectionVerdict, validate_connection
 from streaming.adapters.event_hubs.publisher import EventHubsPublisher
 from streaming.adapters.event_hubs.unconfigured import UnconfiguredPublisher
 from streaming.adapters.tables.client import TablesClient
@@ -188,6 +189,10 @@ class Application:
     def metrics(self) -> Metrics:
         """What Prometheus is told."""
         return self._metrics
+
+    def judge_connection(self, connection_string: str, *, event_hub: str | None) -> ConnectionVerdict:
+        """Judge a connection string without using it."""
+        return validate_connection(connection_string, event_hub=event_hub, now_us=self.clock.now_us())
 
     def summaries(self) -> Summaries:
         """The records that alerts read."""

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from shared.clock import MICROSECONDS, to_iso
 from streaming.core.breaker import BreakerStatus  # noqa: TC001 - the API's schema is read off the fields
+from streaming.core.capacity import recommendations
 from streaming.core.session import Status, Wanted
+from streaming.flows.validation import measured_capacity
 from streaming.retail.event_types import EVENT_TYPES
 
 if TYPE_CHECKING:
@@ -145,13 +147,17 @@ def configuration(view: StreamView, *, hub_name: str | None, connection_string: 
 
     ``connection_string`` is the redacted one, or None.
     """
-    realtime: dict[str, Any] = view.config.model_dump()
+    config = view.config
     if view.session is not None and view.session.active:
-        realtime |= {"emit_interval_ms": view.session.emit_interval_ms, "burst": view.session.burst}
+        pace = {"emit_interval_ms": view.session.emit_interval_ms, "burst": view.session.burst}
+        config = config.model_copy(update=pace)
+    capacity = measured_capacity(config, view)
     return {
-        "realtime": realtime | {"azure_connection_string": connection_string},
+        "realtime": config.model_dump() | {"azure_connection_string": connection_string},
         "stream": {"hub": hub_name},
         "available_event_types": EVENT_TYPES,
+        "capacity": capacity,
+        "recommendations": recommendations(config, capacity),
     }
 
 

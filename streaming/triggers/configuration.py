@@ -9,8 +9,9 @@ import azure.functions as func
 from streaming import wiring
 from streaming.flows import reports
 from streaming.flows.control import Refusal
+from streaming.flows.validation import validate_config
 from streaming.triggers.http import answers, body_of, query_of, refuse, reply
-from streaming.triggers.requests import ConfigBody, NoQuery
+from streaming.triggers.requests import ConfigBody, ConnectionBody, NoQuery
 
 blueprint = func.Blueprint()
 
@@ -41,6 +42,24 @@ async def put_config(req: func.HttpRequest) -> func.HttpResponse:
             "config": await _in_force(app),
         }
     )
+
+
+@blueprint.function_name("config_validate")
+@blueprint.route(route="api/config/validate", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
+@answers
+async def validate(req: func.HttpRequest) -> func.HttpResponse:
+    """Judge a configuration without setting it: keys that are wrong are the answer, not an error."""
+    update = body_of(req, ConfigBody).update()
+    return reply(validate_config(update, view=await wiring.application().view()))
+
+
+@blueprint.function_name("connection_validate")
+@blueprint.route(route="api/stream/validate-connection", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
+@answers
+async def validate_connection(req: func.HttpRequest) -> func.HttpResponse:
+    """Judge a connection string without using it."""
+    body = body_of(req, ConnectionBody)
+    return reply(wiring.application().judge_connection(body.connection_string, event_hub=body.event_hub))
 
 
 async def _in_force(app: wiring.Application) -> dict[str, Any]:

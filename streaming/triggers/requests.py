@@ -146,6 +146,15 @@ class ReasonBody(BaseModel):
     reason: Annotated[str, Field(min_length=1, max_length=200, strict=True)] | None = None
 
 
+class ConnectionBody(BaseModel):
+    """``POST /api/stream/validate-connection``."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    connection_string: Annotated[str, Field(min_length=1, max_length=4_096)]
+    event_hub: Annotated[str, Field(max_length=256)] | None = None
+
+
 class ConfigBody(BaseModel):
     """``PUT /api/stream/config``: a profile, and keys of the configuration, flat or under ``realtime``."""
 

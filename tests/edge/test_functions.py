@@ -16,6 +16,8 @@ FUNCTION, ANONYMOUS = "function", "anonymous"
 HTTP = {
     "config_get": ("api/stream/config", ["GET"], FUNCTION),
     "config_put": ("api/stream/config", ["PUT"], FUNCTION),
+    "config_validate": ("api/config/validate", ["POST"], FUNCTION),
+    "connection_validate": ("api/stream/validate-connection", ["POST"], FUNCTION),
     "disruption_clear_all": ("api/disruption/clear-all", ["POST"], FUNCTION),
     "disruption_create": ("api/disruption/create", ["POST"], FUNCTION),
     "disruption_delete": ("api/disruption/{disruption_id}", ["DELETE"], FUNCTION),

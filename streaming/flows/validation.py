@@ -1,0 +1,65 @@
+"""Judging a configuration that somebody means to set, before they do. Nothing is changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from shared.problems import FieldError
+from streaming.core.capacity import Capacity, capacity_of, recommendations, warnings
+from streaming.core.config import RealtimeConfig, effective
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from streaming.flows.observe import StreamView
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigVerdict:
+    """``POST /api/config/validate``."""
+
+    valid: bool
+    errors: list[FieldError]
+    warnings: list[str]
+    recommendations: list[str]
+    effective: RealtimeConfig | None
+    """What would be in force; null when it isn't valid."""
+    capacity: Capacity | None
+
+
+def validate_config(update: Mapping[str, Any], *, view: StreamView) -> ConfigVerdict:
+    """Judge ``update`` on top of what is in force."""
+    try:
+        config = effective(view.config.model_dump(), update)
+    except ValidationError as error:
+        return ConfigVerdict(
+            valid=False, errors=_errors(error), warnings=[], recommendations=[], effective=None, capacity=None
+        )
+    capacity = measured_capacity(config, view)
+    return ConfigVerdict(
+        valid=True,
+        errors=[],
+        warnings=warnings(config, capacity),
+        recommendations=recommendations(config, capacity),
+        effective=config,
+        capacity=capacity,
+    )
+
+
+def measured_capacity(config: RealtimeConfig, view: StreamView) -> Capacity:
+    """What ``config`` needs, by the size of the events that the stream has sent."""
+    tally = view.tally
+    return capacity_of(config, events_sent=tally.sent_first, bytes_sent=tally.bytes_sent)
+
+
+def _errors(error: ValidationError) -> list[FieldError]:
+    return [
+        FieldError(
+            field=".".join(str(part) for part in entry["loc"]) or "realtime",
+            message=f"{entry['msg'].removeprefix('Value error, ')}.",
+        )
+        for entry in error.errors(include_url=False, include_context=False, include_input=False)
+    ]
