@@ -54,6 +54,24 @@ class Hour:
         return Hour(hour=hour, minutes=minutes)
 
 
+def add_seconds(ring: Mapping[int, Slot], slots: Mapping[int, Slot]) -> Mapping[int, Slot]:
+    """``ring`` with all of ``slots`` added."""
+    for second in sorted(slots):
+        ring = add_second(ring, second, slots[second])
+    return ring
+
+
+def fill(hour: Hour, slots: Mapping[int, Slot]) -> tuple[Hour, Hour | None]:
+    """The hour that is being filled with ``slots`` added, and the one that has ended by that."""
+    ended: Hour | None = None
+    for second in sorted(slots):
+        following = hour.add(second, slots[second])
+        if following.hour != hour.hour and hour.minutes:
+            ended = hour
+        hour = following
+    return hour, ended
+
+
 def last_minute_rate(ring: Mapping[int, Slot], *, committed_at_us: int, since_us: int, now_us: int) -> float:
     """Events sent per second over the last minute, or since ``since_us`` when that is shorter ago.
 

@@ -15,13 +15,13 @@ from streaming.core.history import add_seconds, fill
 from streaming.ports import ShardCommit, StorageUnavailableError, Versioned
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from shared.clock import Clock
     from streaming.core.cursor import Cursor
     from streaming.core.dead_letter import DeadLetter
     from streaming.core.event import Event
-    from streaming.core.history import Slot
+    from streaming.core.history import Hour
     from streaming.core.plan import Directive, WindowPlan
     from streaming.core.session import Session
     from streaming.flows.intent import Intent

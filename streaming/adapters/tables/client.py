@@ -69,14 +69,15 @@ class RangeOfRows:
 
 
 class TablesClient:
-    """The ``streams`` table. Creates it when it is missing; needs no network to be made."""
+    """One table. Creates it when it is missing; needs no network to be made."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, table: str = keys.STREAMS) -> None:
+        """``table``: the name without the prefix."""
         self.round_trips = 0
         """HTTP requests made, retries included."""
         self._credential = make_token_credential(settings.storage)
         self._service = make_service_client(settings.storage, self._credential, raw_request_hook=self._before_request)
-        self._table = self._service.get_table_client(keys.streams_table(settings.table_prefix))
+        self._table = self._service.get_table_client(f"{settings.table_prefix}{table}")
 
     async def write(self, entities: Sequence[Entity], *, version: str | None, removed: Sequence[str] = ()) -> str:
         """Write ``entities`` and remove rows of their partition, all or nothing; returns the new version of the first.

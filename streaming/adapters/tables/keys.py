@@ -15,7 +15,23 @@ Table ``<prefix>streams``
 |                                 | ``history|<hour mod 48>``   | the minutes of one ended hour                       |
 |                                 | ``dlq|<letter>|<part>``     | a dead letter                                       |
 
-``<shard>`` and ``<part>`` have three digits, ``<hour mod 48>`` two.
+Table ``<prefix>outbox``
+
+| partition                       | row                         | what                                                |
+|---------------------------------|-----------------------------|-----------------------------------------------------|
+| ``timeline``                    | ``checkpoint|<part>``       | the retail world at the timeline's last checkpoint  |
+|                                 | ``desk|order``              | the last request to drain                           |
+|                                 | ``desk|pulse``              | the sweeper's sign of life                          |
+|                                 | ``desk|timeline``           | the timeline: its ETag guards staging               |
+|                                 | ``epoch|<session>|<epoch>`` | the index: every epoch that a session ever had      |
+| ``shard|<session>|<slot>``      | ``live|cursor``             | a lane's drain head: its ETag guards settling       |
+|                                 | ``live|cursor-staged``      | a lane's stage head: its ETag guards staging        |
+|                                 | ``page|<page>``             | a page                                              |
+|                                 | ``purge|head``              | how far a closed lane's pages have been removed     |
+|                                 | dead letters, recent, …     | as in a shard's partition                           |
+
+``<slot>`` is the epoch's number times 10 000 plus the lane, so that lanes and shards can be told apart by it.
+``<shard>``, ``<part>`` have three digits, ``<hour mod 48>`` two, ``<epoch>`` six, ``<page>`` ten.
 """
 
 from __future__ import annotations
@@ -39,6 +55,10 @@ def rows_below(prefix: str) -> RowRange:
     return RowRange(first=f"{prefix}|", beyond=f"{prefix}}}")
 
 
+STREAMS: Final = "streams"
+OUTBOX: Final = "outbox"
+"""The tables' names, without the prefix (letters and digits, a letter first)."""
+
 STREAM: Final = "stream"
 CONTROL: Final = rows_below("control")
 BREAKER: Final = "control|breaker"
@@ -57,10 +77,16 @@ RECENT: Final = "live|recent"
 HISTORY: Final = rows_below("history")
 DEAD_LETTERS: Final = rows_below("dlq")
 
-
-def streams_table(prefix: str) -> str:
-    """The table's name. ``prefix``: letters and digits, a letter first."""
-    return f"{prefix}streams"
+TIMELINE: Final = "timeline"
+"""The partition."""
+CHECKPOINT_ROW: Final = "checkpoint"
+DESK: Final = rows_below("desk")
+DESK_ORDER: Final = "desk|order"
+DESK_PULSE: Final = "desk|pulse"
+DESK_TIMELINE: Final = "desk|timeline"
+PURGE: Final = "purge|head"
+STAGED: Final = "live|cursor-staged"
+"""Between the cursor and what became of dead letters, so that a ``STANDING`` query brings it too."""
 
 
 def session_row(session_id: str) -> str:
@@ -88,3 +114,16 @@ def dead_letter(letter_id: str) -> str:
 def part(row: str, number: int) -> str:
     """One row of something that may need several."""
     return f"{row}|{number:03d}"
+
+
+def epoch_row(session_id: str, number: int) -> str:
+    return f"epoch|{session_id}|{number:06d}"
+
+
+def page_row(number: int) -> str:
+    return f"page|{number:010d}"
+
+
+def page_rows(first: int, beyond: int) -> RowRange:
+    """The pages from ``first`` on, up to and without ``beyond``."""
+    return RowRange(first=page_row(first), beyond=page_row(beyond))

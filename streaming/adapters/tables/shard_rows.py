@@ -40,11 +40,9 @@ def commit_entities(commit: ShardCommit) -> list[Entity]:
     if commit.checkpoint is not None:
         entities += data_entities(partition, keys.CHECKPOINT, commit.checkpoint, {})
     if commit.recent is not None:
-        lengths = dump_json([len(envelope) for envelope in commit.recent])
-        data = zlib.compress(b"".join(commit.recent), FASTEST)
-        entities += data_entities(partition, keys.RECENT, data, text_properties("lengths", lengths))
+        entities += recent_entities(partition, commit.recent)
     if commit.ended_hour is not None:
-        entities.append(_hour_entity(partition, commit.ended_hour))
+        entities.append(hour_entity(partition, commit.ended_hour))
     for letter in commit.dead_letters:
         entities += letter_entities(partition, letter)
     return entities
@@ -91,7 +89,13 @@ def dump_json(document: Mapping[str, Any] | Sequence[int]) -> str:
     return orjson.dumps(document).decode()
 
 
-def _hour_entity(partition: str, hour: Hour) -> Entity:
+def recent_entities(partition: str, recent: Sequence[bytes]) -> list[Entity]:
+    lengths = dump_json([len(envelope) for envelope in recent])
+    data = zlib.compress(b"".join(recent), FASTEST)
+    return data_entities(partition, keys.RECENT, data, text_properties("lengths", lengths))
+
+
+def hour_entity(partition: str, hour: Hour) -> Entity:
     document = dump_json(hour_to_json(hour))
     return entity(partition, keys.hour_row(hour.hour), {"hour": int64(hour.hour), **text_properties("json", document)})
 
