@@ -15,7 +15,7 @@ class Step(IntEnum):
     ZONE = 0
     """A shopper walks on: (visit, store, customer, packed walk)."""
     CHECKOUT = 1
-    """A shopper pays: (visit, store, customer, attributed)."""
+    """A shopper pays: (visit, store, customer, attributed and walked)."""
     LEAVE = 2
     """A shopper leaves with nothing: (visit, store, customer, 0)."""
     RESPOND = 3

@@ -29,6 +29,8 @@ _OUT_BEFORE_CLOSING: Final = 120
 _THEN_BUY: Final = 0
 _THEN_BUY_ATTRIBUTED: Final = 1
 _THEN_LEAVE: Final = 2
+_WALKED: Final = 4
+"""Added to what comes then, for those whose way to the till was seen."""
 
 
 class Visits:
@@ -97,7 +99,10 @@ class Visits:
         district.busy.add(customer)
         district.visitors[store] += 1
         district.scribe.customer_entered(frame, store_id=store_id, count=1 + (draw[7] & 1), dwell_seconds=dwell)
-        self._start_walk(number, store, customer, dwell, _THEN_LEAVE)
+        if district.scribe.walks_wanted:
+            self._start_walk(number, store, customer, dwell, _THEN_LEAVE)
+        else:
+            district.later(district.pace.visit_ticks(dwell), Step.LEAVE, number, store, customer)
         return True
 
     def enter(self, number: int, store: int, customer: int, draw: tuple[int, ...], *, attributed: bool) -> None:
@@ -153,7 +158,7 @@ class Visits:
         elif then == _THEN_LEAVE:
             district.later(ticks, Step.LEAVE, number, store, customer)
         else:
-            district.later(ticks, Step.CHECKOUT, number, store, customer, then)
+            district.later(ticks, Step.CHECKOUT, number, store, customer, then | _WALKED)
 
     def leave(self, _number: int, store: int, customer: int, _: int) -> None:
         district = self._d
@@ -164,7 +169,7 @@ class Visits:
 
     def check_out(self, number: int, store: int, customer: int, then: int) -> None:
         """Go to the till, pay and leave."""
-        if has_app(customer) and self._d.scribe.walks_wanted:
+        if then & _WALKED:
             draw = self._d.draws.block(number, _WALK)
             store_id = self._d.stores[store].store_id
             self._d.scribe.zone_changed(
@@ -174,5 +179,5 @@ class Visits:
                 from_zone=self._room(draw, 1 + draw[2] % 3),
                 to_zone=ZONES[-1],
             )
-        self._till.sell(number, store, customer, attributed=then == _THEN_BUY_ATTRIBUTED)
+        self._till.sell(number, store, customer, attributed=bool(then & _THEN_BUY_ATTRIBUTED))
         self.leave(number, store, customer, 0)
