@@ -2,6 +2,8 @@
 
 VENV ?= .venv
 ROUNDS ?= 5
+# Test processes: more than cores, because most tests wait for something most of the time.
+JOBS ?= 4
 python := $(VENV)/bin/python
 export VENV PYTHON
 
@@ -25,7 +27,7 @@ run: setup-run ## Start the whole local stack and a stream; Ctrl-C stops it (ARG
 	@exec $(python) local/leash.py $$PPID $(python) -m local up $(ARGS)
 
 test: lint ## Check the code and run every test
-	@$(python) -m pytest $(ARGS)
+	@$(python) -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 lint: setup-test ## Check style, types and the direction of imports
 	$(call check,ruff check,$(python) -m ruff check)

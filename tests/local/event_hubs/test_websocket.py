@@ -109,6 +109,7 @@ def test_what_is_sent_is_one_binary_message(size: int, length: bytes) -> None:
         (_masked(0x1, b"text"), "opcode 1"),
         (b"\x82\xff\x00\x00\x00\x00\xff\xff\xff\xff", "too large"),
     ],
+    ids=["not masked", "text", "too large"],
 )
 def test_other_frames_are_refused(data: bytes, why: str) -> None:
     with pytest.raises(BadHandshake, match=why):
