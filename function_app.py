@@ -4,6 +4,7 @@ import azure.functions as func
 
 from streaming.triggers import (
     configuration,
+    dashboard,
     dead_letters,
     disruptions,
     hub,
@@ -16,5 +17,5 @@ from streaming.triggers import (
 
 app = func.FunctionApp()
 
-for module in (configuration, dead_letters, disruptions, hub, observe, reference, stream, ticks, watch):
+for module in (configuration, dashboard, dead_letters, disruptions, hub, observe, reference, stream, ticks, watch):
     app.register_functions(module.blueprint)

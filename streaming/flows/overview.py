@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 SECONDS_PER_BUCKET: Final = 5
 BUCKET_SECONDS: Final[Mapping[int, int]] = {5: 60, 60: 60, 1_440: 600}
 """The windows that can be asked for, in minutes, and the width of their buckets."""
+_SHORT_MINUTES: Final = 5
 LATE_US: Final = 5 * MICROSECONDS
 """Shards commit a moment apart: what is stamped so little before the newest event may have come after it."""
 
@@ -117,9 +118,10 @@ class OverviewFlow:
     async def _history(self, window_minutes: int | None) -> tuple[HistoryReport | None, HistoryReport | None]:
         if window_minutes is None:
             return None, None
-        bucket_seconds = BUCKET_SECONDS[window_minutes]
+        # The window's first minute has begun before it: where minutes are few, that one must not be missing.
+        minutes = window_minutes + 1 if window_minutes == _SHORT_MINUTES else window_minutes
         return await asyncio.gather(
-            self.history.report(window_minutes=window_minutes, bucket_seconds=bucket_seconds),
+            self.history.report(window_minutes=minutes, bucket_seconds=BUCKET_SECONDS[window_minutes]),
             self.history.report(window_minutes=1, bucket_seconds=SECONDS_PER_BUCKET),
         )
 
