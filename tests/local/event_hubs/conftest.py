@@ -5,15 +5,11 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
-from hypothesis import settings
 
 from local.event_hubs import BrokerConfig, EventHubsBroker
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-
-settings.register_profile("unhurried", deadline=None)
-settings.load_profile("unhurried")
 
 
 class StartBroker(Protocol):
