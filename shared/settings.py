@@ -50,6 +50,8 @@ class Settings:
     realtime: Mapping[str, str]
     """Overrides of the configuration's defaults: ``REALTIME_BURST`` is ``burst`` here. Checked by the configuration."""
     world: WorldSettings
+    rate_limits: Mapping[str, int]
+    """Calls per minute by the name of the limit: ``RATE_LIMIT_START`` is ``start`` here. 0 lifts one."""
     problems: tuple[SettingProblem, ...]
 
 
@@ -59,6 +61,14 @@ _WORLD_BOUNDS = {
     "WORLD_DISTRIBUTION_CENTERS": (5, 1, 100),
     "WORLD_PRODUCTS": (1_000, 100, 20_000),
     "WORLD_CUSTOMERS": (20_000, 100, 1_000_000),
+}
+
+
+_RATE_LIMITS = {
+    "RATE_LIMIT_START": (5, 0, 1_000),
+    "RATE_LIMIT_TEST": (10, 0, 1_000),
+    "RATE_LIMIT_DISRUPTION": (20, 0, 1_000),
+    "RATE_LIMIT_VALIDATION": (20, 0, 1_000),
 }
 
 
@@ -114,6 +124,10 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
             products=sizes["WORLD_PRODUCTS"],
             customers=sizes["WORLD_CUSTOMERS"],
         ),
+        rate_limits={
+            name.removeprefix("RATE_LIMIT_").lower(): _bounded(environment, name, bounds, flag)
+            for name, bounds in _RATE_LIMITS.items()
+        },
         problems=tuple(problems),
     )
 

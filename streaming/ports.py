@@ -221,6 +221,16 @@ class DeadLetterStore(Protocol):
         """
 
 
+class RateLimitStore(Protocol):
+    """When limited calls were allowed, for all instances. Raises ``StorageUnavailableError`` like ControlStore."""
+
+    async def calls(self, name: str) -> Versioned[tuple[int, ...]] | None:
+        """The instants of the last minute's allowed calls, oldest first, or more."""
+
+    async def save_calls(self, name: str, calls_us: Sequence[int], *, version: str | None) -> str:
+        """Replace them; ``version`` None: there are none yet. Returns the new version. Raises ``ConflictError``."""
+
+
 class Publisher(Protocol):
     """Sends batches to the event hub. One per process, kept warm."""
 

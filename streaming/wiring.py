@@ -24,6 +24,7 @@ from streaming.adapters.event_hubs.unconfigured import UnconfiguredPublisher
 from streaming.adapters.tables.client import TablesClient
 from streaming.adapters.tables.control_store import TableControlStore
 from streaming.adapters.tables.dead_letter_store import TableDeadLetterStore
+from streaming.adapters.tables.rate_limit_store import TableRateLimitStore
 from streaming.adapters.tables.shard_store import TableShardStore
 from streaming.core.session import Session, WorldSize
 from streaming.flows import health as health_flow
@@ -41,6 +42,7 @@ from streaming.flows.metrics import Metrics
 from streaming.flows.observe import Observer
 from streaming.flows.overview import OverviewFlow
 from streaming.flows.redrive import Redriver
+from streaming.flows.rate_limits import RateLimits
 from streaming.flows.send_latency import LatencyHistogram, TimedPublisher
 from streaming.flows.summary import Summaries, watch
 from streaming.ports import StorageUnavailableError
@@ -189,6 +191,18 @@ class Application:
     def metrics(self) -> Metrics:
         """What Prometheus is told."""
         return self._metrics
+
+    async def limit(self, name: str) -> int | None:
+        """Count a call of a limited kind; returns None when it may go ahead, else the seconds to wait."""
+        try:
+            return await self._rate_limits.take(name)
+        except SettingsError:
+            return None  # Without storage there is no count, and what needs storage says so.
+
+    @cached_property
+    def _rate_limits(self) -> RateLimits:
+        store = TableRateLimitStore(self._tables)
+        return RateLimits(store=store, limits=self.settings.rate_limits, clock=self.clock)
 
     def judge_connection(self, connection_string: str, *, event_hub: str | None) -> ConnectionVerdict:
         """Judge a connection string without using it."""

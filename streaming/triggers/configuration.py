@@ -10,7 +10,7 @@ from streaming import wiring
 from streaming.flows import reports
 from streaming.flows.control import Refusal
 from streaming.flows.validation import validate_config
-from streaming.triggers.http import answers, body_of, query_of, refuse, reply
+from streaming.triggers.http import answers, body_of, query_of, refuse, reply, within_limit
 from streaming.triggers.requests import ConfigBody, ConnectionBody, NoQuery
 
 blueprint = func.Blueprint()
@@ -50,6 +50,7 @@ async def put_config(req: func.HttpRequest) -> func.HttpResponse:
 async def validate(req: func.HttpRequest) -> func.HttpResponse:
     """Judge a configuration without setting it: keys that are wrong are the answer, not an error."""
     update = body_of(req, ConfigBody).update()
+    await within_limit("validation")
     return reply(validate_config(update, view=await wiring.application().view()))
 
 
@@ -59,6 +60,7 @@ async def validate(req: func.HttpRequest) -> func.HttpResponse:
 async def validate_connection(req: func.HttpRequest) -> func.HttpResponse:
     """Judge a connection string without using it."""
     body = body_of(req, ConnectionBody)
+    await within_limit("validation")
     return reply(wiring.application().judge_connection(body.connection_string, event_hub=body.event_hub))
 
 

@@ -8,7 +8,7 @@ from shared.clock import to_iso
 from streaming import wiring
 from streaming.flows.disruptions import TooManyDisruptionsError
 from streaming.retail.disruption import UnknownProductError, UnknownTargetError
-from streaming.triggers.http import answers, body_of, query_of, refuse, reply
+from streaming.triggers.http import answers, body_of, query_of, refuse, reply, within_limit
 from streaming.triggers.requests import DisruptionBody, NoQuery
 
 blueprint = func.Blueprint()
@@ -19,6 +19,7 @@ blueprint = func.Blueprint()
 @answers
 async def create(req: func.HttpRequest) -> func.HttpResponse:
     body = body_of(req, DisruptionBody)
+    await within_limit("disruption")
     app = wiring.application()
     try:
         disruption = await app.disruptions().create(

@@ -22,7 +22,7 @@ from shared.problems import MEDIA_TYPE, FieldError, Problem
 from shared.redaction import redact
 from streaming.ports import StorageUnavailableError
 from streaming.triggers.access import OPERATE_ROLE, READ_ROLE, Caller, caller_of
-from streaming.wiring import SettingsError
+from streaming.wiring import SettingsError, application
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -59,6 +59,14 @@ def reply(body: Any, *, status: int = 200) -> func.HttpResponse:
 
 def refuse(status: int, detail: str, *errors: FieldError, retry_after_seconds: int | None = None) -> RefusedError:
     return RefusedError(Problem(status=status, detail=detail, errors=errors, retry_after_seconds=retry_after_seconds))
+
+
+async def within_limit(name: str) -> None:
+    """Count a call of a limited kind; refuse it when there were as many as allowed in the last minute."""
+    wait_seconds = await application().limit(name)
+    if wait_seconds is not None:
+        detail = f"Too many of these requests in the last minute. Try again in {wait_seconds} s."
+        raise refuse(429, detail, retry_after_seconds=wait_seconds)
 
 
 def answers(

@@ -8,7 +8,7 @@ import azure.functions as func
 
 from streaming import wiring
 from streaming.flows import reports
-from streaming.triggers.http import answers, body_of, query_of, refuse, reply
+from streaming.triggers.http import answers, body_of, query_of, refuse, reply, within_limit
 from streaming.triggers.requests import NoQuery, ReasonBody
 
 blueprint = func.Blueprint()
@@ -56,6 +56,7 @@ async def breaker_open(req: func.HttpRequest) -> func.HttpResponse:
 async def stream_test(req: func.HttpRequest) -> func.HttpResponse:
     """Whether events could be sent now; needs neither storage nor a stream."""
     body_of(req, NoQuery)
+    await within_limit("test")
     report = await wiring.application().check_connection()
     return reply(
         {

@@ -12,7 +12,7 @@ from streaming.core.session import Mode
 from streaming.flows import reports
 from streaming.flows.control import Refusal, StartRequest
 from streaming.retail.event_types import EVENT_TYPES
-from streaming.triggers.http import answers, body_of, query_of, refuse, reply
+from streaming.triggers.http import answers, body_of, query_of, refuse, reply, within_limit
 from streaming.triggers.requests import NoQuery, StartBody
 
 blueprint = func.Blueprint()
@@ -26,6 +26,7 @@ async def start(req: func.HttpRequest) -> func.HttpResponse:
     unknown = sorted(set(body.event_types or ()) - set(EVENT_TYPES))
     if unknown:
         raise refuse(400, f"Unknown event types: {', '.join(unknown)}. Valid ones: {', '.join(EVENT_TYPES)}.")
+    await within_limit("start")
     app = wiring.application()
     if app.hub_problems:
         missing = " ".join(f"{problem.setting} {problem.message}" for problem in app.hub_problems)

@@ -23,6 +23,10 @@ NAMES = [
     "WORLD_DISTRIBUTION_CENTERS",
     "WORLD_PRODUCTS",
     "WORLD_CUSTOMERS",
+    "RATE_LIMIT_START",
+    "RATE_LIMIT_TEST",
+    "RATE_LIMIT_DISRUPTION",
+    "RATE_LIMIT_VALIDATION",
     "PATH",
 ]
 BOUNDS = {
@@ -48,6 +52,7 @@ def test_defaults() -> None:
         log_level="INFO",
         realtime={},
         world=WorldSettings(seed=42, stores=50, distribution_centers=5, products=1_000, customers=20_000),
+        rate_limits={"start": 5, "test": 10, "disruption": 20, "validation": 20},
         problems=(),
     )
 
@@ -116,6 +121,15 @@ def test_bounds_of_the_world(name: str) -> None:
         assert problems(read_settings(roomy | {name: str(value)})) == []
     for value in (low - 1, high + 1):
         assert problems(read_settings(roomy | {name: str(value)})) == [name]
+
+
+@pytest.mark.parametrize("name", ["START", "TEST", "DISRUPTION", "VALIDATION"])
+def test_rate_limits(name: str) -> None:
+    for value in (0, 1_000):
+        settings = read_settings(STORAGE | {f"RATE_LIMIT_{name}": str(value)})
+        assert (settings.rate_limits[name.lower()], problems(settings)) == (value, [])
+    for wrong in ("-1", "1001", "many"):
+        assert problems(read_settings(STORAGE | {f"RATE_LIMIT_{name}": wrong})) == [f"RATE_LIMIT_{name}"]
 
 
 def test_a_center_serves_at_least_one_store() -> None:

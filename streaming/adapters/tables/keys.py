@@ -89,6 +89,10 @@ STAGED: Final = "live|cursor-staged"
 """Between the cursor and what became of dead letters, so that a ``STANDING`` query brings it too."""
 
 
+def limit_row(name: str) -> str:
+    return f"limits|{name}"
+
+
 def session_row(session_id: str) -> str:
     return f"sessions|{session_id}"
 
