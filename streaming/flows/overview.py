@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from datetime import datetime
+from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Final
 
 from shared.clock import MICROSECONDS, to_datetime, to_iso
@@ -21,19 +22,33 @@ if TYPE_CHECKING:
     from streaming.flows.reports import BreakerReport, PauseReport, StatisticsReport, StatusReport
 
 SECONDS_PER_BUCKET: Final = 5
-BUCKET_SECONDS: Final[Mapping[int, int]] = {5: 60, 60: 60, 1_440: 600}
-"""The windows that can be asked for, in minutes, and the width of their buckets."""
-_SHORT_MINUTES: Final = 5
 LATE_US: Final = 5 * MICROSECONDS
 """Shards commit a moment apart: what is stamped so little before the newest event may have come after it."""
+
+
+class Window(IntEnum):
+    """The spans of time, in minutes, that graphs show."""
+
+    FIVE_MINUTES = 5
+    HOUR = 60
+    DAY = 1_440
+
+
+_SPANS: Final[Mapping[Window, tuple[int, int]]] = {
+    # Its first minute has begun before it: where minutes are few, that one must not be missing.
+    Window.FIVE_MINUTES: (6, 60),
+    Window.HOUR: (60, 60),
+    Window.DAY: (1_440, 600),
+}
+"""The history of a window: minutes, and seconds of a bucket."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OverviewRequest:
     """How much of what is large is wanted."""
 
-    window_minutes: int | None = None
-    """One of ``BUCKET_SECONDS``; None: no history."""
+    window: Window | None = None
+    """None: no history."""
     events: int = 100
     """The most recent events wanted, 0 to 100."""
     after_us: int | None = None
@@ -85,7 +100,7 @@ class OverviewFlow:
         events, disruptions, (history, last_minute), dlq, outbox = await asyncio.gather(
             self._events(request),
             self.disruptions.list(view.disrupted),
-            self._history(request.window_minutes),
+            self._history(request.window),
             _unless_absent(self.dead_letters if request.details else None, view),
             _unless_absent(self.outbox if request.details else None, view),
         )
@@ -115,13 +130,12 @@ class OverviewFlow:
         since = to_datetime(request.after_us - LATE_US)
         return [event for event in events if datetime.fromisoformat(event["timestamp"]) > since]
 
-    async def _history(self, window_minutes: int | None) -> tuple[HistoryReport | None, HistoryReport | None]:
-        if window_minutes is None:
+    async def _history(self, window: Window | None) -> tuple[HistoryReport | None, HistoryReport | None]:
+        if window is None:
             return None, None
-        # The window's first minute has begun before it: where minutes are few, that one must not be missing.
-        minutes = window_minutes + 1 if window_minutes == _SHORT_MINUTES else window_minutes
+        minutes, bucket_seconds = _SPANS[window]
         return await asyncio.gather(
-            self.history.report(window_minutes=minutes, bucket_seconds=BUCKET_SECONDS[window_minutes]),
+            self.history.report(window_minutes=minutes, bucket_seconds=bucket_seconds),
             self.history.report(window_minutes=1, bucket_seconds=SECONDS_PER_BUCKET),
         )
 

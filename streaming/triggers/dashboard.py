@@ -122,7 +122,7 @@ async def overview(req: func.HttpRequest) -> func.HttpResponse:
         .overview()
         .look(
             OverviewRequest(
-                window_minutes=query.window_minutes,
+                window=query.window_minutes,
                 events=query.events,
                 after_us=None if query.after is None else from_datetime(query.after),
                 details=query.details,

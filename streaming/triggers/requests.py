@@ -9,6 +9,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validato
 from streaming.core.config import PROFILES
 from streaming.core.outcome import ErrorCategory
 from streaming.flows.history import MINUTE, SECONDS_WINDOW_MINUTES
+from streaming.flows.overview import Window
 from streaming.retail.disruption import DisruptionType
 
 
@@ -65,7 +66,7 @@ class OverviewQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    window_minutes: Literal[5, 60, 1_440] | None = None
+    window_minutes: Window | None = None
     """History; without it there is none in the answer."""
     events: Annotated[int, Field(ge=0, le=100)] = 100
     after: AwareDatetime | None = None
