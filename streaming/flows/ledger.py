@@ -33,6 +33,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 KEPT_RECENT: Final = 100
+KEPT_DISRUPTIONS: Final = 200
 STORAGE_RETRY_US: Final = 500_000
 
 
@@ -170,7 +171,9 @@ class Ledger:
                 written, tally=cursor.tally.plus(increments), seconds=add_seconds(cursor.seconds, slots), hour=hour
             )
         if run is not None and checkpoint is not None:
-            written = replace(written, disrupted=run.disrupted)
+            # The world forgets a disruption that is over; its count stays readable for as long as people look at it.
+            disrupted = {**cursor.disrupted, **run.disrupted}
+            written = replace(written, disrupted=dict(list(disrupted.items())[-KEPT_DISRUPTIONS:]))
         commit = ShardCommit(
             cursor=written,
             version=held.cursor.version,
