@@ -33,7 +33,7 @@ BOUNDS = {
     "WORLD_SEED": (0, 2**63 - 1),
     "WORLD_STORES": (1, 1_000),
     "WORLD_DISTRIBUTION_CENTERS": (1, 100),
-    "WORLD_PRODUCTS": (100, 20_000),
+    "WORLD_PRODUCTS": (100, 10_000),
     "WORLD_CUSTOMERS": (100, 1_000_000),
 }
 any_text = st.text(st.characters(), max_size=20)
