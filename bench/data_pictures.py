@@ -123,9 +123,9 @@ def stock_over_a_day(world: World, saturday: list[Envelope]) -> str:
     points.append((24.0, float(stock)))
     product = world.products[product_id - 1]
     chart = Chart(
-        f"Stock of {product.category.lower()} ({product.product_id}) in store {store_id}, a Saturday",
+        f"Stock of {product.category.lower()} ({product.product_id}) in store {store_id}",
         most=max(value for _, value in points),
-        x_label="hour, UTC",
+        x_label="hour of a Saturday, UTC",
     )
     chart.line(Series(name="on the shelf", points=points), x_most=24, steps=True)
     point = reorder["payload"]["reorder_point"]
