@@ -30,7 +30,8 @@ class Graph {
   /** Make it anew, in the colours of the theme. */
   build(series) {
     this.plot?.destroy();
-    const axis = { stroke: colour("--muted"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false } };
+    const size = parseFloat(getComputedStyle(document.documentElement).fontSize) * 0.78;
+    const axis = { font: `${size}px system-ui, sans-serif`, stroke: colour("--muted"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false } };
     const lines = [{}, { stroke: colour(this.ink), fill: colour(this.ink, 0.14), width: 2, points: { show: false } }];
     if (this.column === "rate") lines.push({ stroke: colour("--muted"), dash: [5, 5], width: 1, points: { show: false } });
     this.width = this.box.clientWidth;
@@ -46,8 +47,8 @@ class Graph {
       },
       series: lines,
       axes: [
-        { ...axis, space: 70, values: (_plot, ticks) => ticks.map((tick) => this.hour(tick)) },
-        { ...axis, size: 62, space: 34, values: (_plot, ticks) => ticks.map((tick) => this.write(tick)) },
+        { ...axis, space: size * 6.5, size: size * 2.2, values: (_plot, ticks) => ticks.map((tick) => this.hour(tick)) },
+        { ...axis, size: size * 5, space: 32, values: (_plot, ticks) => ticks.map((tick) => this.write(tick)) },
       ],
       hooks: { setCursor: [(plot) => this.point(plot.cursor.idx)] },
     };
@@ -104,8 +105,8 @@ export class Charts {
     const tidy = (value) => (value >= 100 || Number.isInteger(value) ? Math.round(value).toLocaleString("en-US") : rate(value));
     this.graphs = [
       new Graph({ id: "rate-chart", column: "rate", height: 260, ink: "--accent", least: 1, write: tidy, summary: (value) => perSecond(rate(value)) }),
-      new Graph({ id: "errors-chart", column: "failed", height: 110, ink: "--bad", least: 1, write: (value) => `${tidy(value)} %`, summary: (value) => percent(value / 100) }),
-      new Graph({ id: "volume-chart", column: "bytes", height: 150, ink: "--second", least: 1000, write: bytes, summary: (value) => perSecond(bytes(value)) }),
+      new Graph({ id: "errors-chart", column: "failed", height: 120, ink: "--bad", least: 1, write: (value) => `${tidy(value)} %`, summary: (value) => percent(value / 100) }),
+      new Graph({ id: "volume-chart", column: "bytes", height: 170, ink: "--second", least: 1000, write: (value) => bytes(value).replace(".0 ", " "), summary: (value) => perSecond(bytes(value)) }),
     ];
     const rebuild = () => this.graphs.forEach((graph) => graph.build(this.series));
     rebuild();

@@ -90,7 +90,7 @@ export class Commands {
     this.allow();
     if (withDetails) {
       byId("outbox-absent").hidden = overview.outbox !== null;
-      byId("outbox-detail").hidden = overview.outbox === null;
+      for (const id of ["outbox-detail", "outbox-pending"]) byId(id).hidden = overview.outbox === null;
     }
   }
 

@@ -105,7 +105,8 @@ export class Events {
 }
 
 function row(event) {
-  const gist = Object.entries(event.payload).slice(0, GIST_FIELDS).map(([name, value]) => `${name}=${value}`).join("  ");
+  const told = Object.entries(event.payload).filter(([, value]) => value !== null);
+  const gist = told.slice(0, GIST_FIELDS).map(([name, value]) => `${name}=${value}`).join("  ");
   return expandable(
     [
       make("time", { dateTime: event.timestamp, title: event.timestamp }, clock(Date.parse(event.timestamp))),

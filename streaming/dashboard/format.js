@@ -11,7 +11,7 @@ const SIZES = ["B", "kB", "MB", "GB", "TB", "PB"];
 export const count = (value) => whole.format(value);
 export const rate = (value) => oneDigit.format(value);
 export const number = (value) => upToThree.format(value);
-export const percent = (fraction) => `${upToTwo.format(fraction * 100)} %`;
+export const percent = (fraction) => (fraction > 0 && fraction < 0.0001 ? "< 0.01 %" : `${upToTwo.format(fraction * 100)} %`);
 export const words = (value) => String(value).replaceAll("_", " ");
 
 export function bytes(value) {

@@ -65,7 +65,7 @@ export class Standing {
   }
 
   showHealth(health) {
-    byId("health").dataset.level = health.status;
+    for (const id of ["health", "health-glance"]) byId(id).dataset.level = health.status;
     if (this.lastHealth !== null && this.lastHealth !== health.status) announce(`Health is now ${health.status}.`);
     this.lastHealth = health.status;
     const list = byId("checks");
