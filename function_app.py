@@ -10,6 +10,7 @@ from streaming.triggers import (
     hub,
     observe,
     reference,
+    state,
     stream,
     ticks,
     watch,
@@ -17,5 +18,17 @@ from streaming.triggers import (
 
 app = func.FunctionApp()
 
-for module in (configuration, dashboard, dead_letters, disruptions, hub, observe, reference, stream, ticks, watch):
+for module in (
+    configuration,
+    dashboard,
+    dead_letters,
+    disruptions,
+    hub,
+    observe,
+    reference,
+    state,
+    stream,
+    ticks,
+    watch,
+):
     app.register_functions(module.blueprint)

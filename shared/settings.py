@@ -72,6 +72,30 @@ _RATE_LIMITS = {
 }
 
 
+SETTINGS = (
+    "AzureWebJobsStorage",
+    "APPLICATIONINSIGHTS_CONNECTION_STRING",
+    "AZURE_EVENTHUB_CONNECTION_STRING",
+    "EVENTHUB_FULLY_QUALIFIED_NAMESPACE",
+    "EVENTHUB_NAME",
+    "EVENTHUB_TRANSPORT",
+    "STREAM_SCHEDULE",
+    "STREAM_TABLE_PREFIX",
+    "LOG_LEVEL",
+    "MAX_WORKERS",
+    "ALLOWED_ORIGINS",
+    *_RATE_LIMITS,
+    *_WORLD_BOUNDS,
+)
+"""Every setting that the app or its hosts know, but for ``REALTIME_<KEY>`` and the parts of AzureWebJobsStorage."""
+
+
+def which_are_set(environment: Mapping[str, str]) -> dict[str, bool]:
+    """Each setting's name, and whether it has a value: what may be told to anybody."""
+    further = [name for name in environment if name.startswith((REALTIME_PREFIX, "AzureWebJobsStorage__"))]
+    return {name: bool(environment.get(name)) for name in sorted({*SETTINGS, *further})}
+
+
 def read_settings(environment: Mapping[str, str]) -> Settings:
     """Read every setting of ``environment``; a wrong one gets its default and an entry in ``problems``."""
     problems: list[SettingProblem] = []

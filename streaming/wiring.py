@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from shared.clock import SystemClock
 from shared.redaction import REDACTED
-from shared.settings import DEFAULT_SCHEDULE, SettingProblem, read_settings
+from shared.settings import DEFAULT_SCHEDULE, SettingProblem, read_settings, which_are_set
 from streaming.adapters.event_hubs.connection import HubConnection, read_hub_connection
 from streaming.adapters.event_hubs.connection_check import ConnectionReport, check_connection
 from streaming.adapters.event_hubs.connection_verdict import ConnectionVerdict, validate_connection
@@ -35,15 +35,17 @@ from streaming.flows.configuration import Configuration
 from streaming.flows.control import ControlFlow
 from streaming.flows.dead_letters import DeadLetterQueue
 from streaming.flows.deliver import Deliverer
+from streaming.flows.diagnostics import Diagnostics, diagnostics
 from streaming.flows.disruptions import DisruptionFlow
 from streaming.flows.history import History
 from streaming.flows.live import LiveFlow, LivePorts
 from streaming.flows.metrics import Metrics
 from streaming.flows.observe import Observer
 from streaming.flows.overview import OverviewFlow
-from streaming.flows.redrive import Redriver
 from streaming.flows.rate_limits import RateLimits
+from streaming.flows.redrive import Redriver
 from streaming.flows.send_latency import LatencyHistogram, TimedPublisher
+from streaming.flows.state import StateFlow
 from streaming.flows.summary import Summaries, watch
 from streaming.ports import StorageUnavailableError
 from streaming.retail.live import LiveGenerator
@@ -88,6 +90,7 @@ class Application:
         self.hub_name = self._hub.event_hub if self._hub else environment.get("EVENTHUB_NAME") or None
         self.redacted_connection_string = REDACTED if environment.get("AZURE_EVENTHUB_CONNECTION_STRING") else None
         self.configuration = Configuration(self.settings.realtime)
+        self._which_are_set = which_are_set(environment)
         logging.getLogger("streaming").setLevel(self.settings.log_level)
         for chatty in ("azure", "uamqp"):
             # The SDKs record every request at INFO: that is for whoever debugs an SDK.
@@ -191,6 +194,30 @@ class Application:
     def metrics(self) -> Metrics:
         """What Prometheus is told."""
         return self._metrics
+
+    def state(self) -> StateFlow:
+        """The state as one document."""
+        return StateFlow(
+            control=self._control_store,
+            shards=self._shard_store,
+            configuration=self.configuration,
+            clock=self.clock,
+            check_world=lambda session, shard, checkpoint: make_generator(session, shard=shard, checkpoint=checkpoint),
+        )
+
+    async def diagnostics(self) -> Diagnostics:
+        """Everything that somebody who helps will ask for."""
+        view = await self.view()
+        return diagnostics(
+            view,
+            health=self._judge(view, None),
+            config=reports.configuration(
+                view, hub_name=self.hub_name, connection_string=self.redacted_connection_string
+            ),
+            dlq=await self._dead_letters.summary(max_size=view.config.dlq_max_size),
+            settings=self._which_are_set,
+            problems=self.problems,
+        )
 
     async def limit(self, name: str) -> int | None:
         """Count a call of a limited kind; returns None when it may go ahead, else the seconds to wait."""

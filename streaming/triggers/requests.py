@@ -147,6 +147,28 @@ class ReasonBody(BaseModel):
     reason: Annotated[str, Field(min_length=1, max_length=200, strict=True)] | None = None
 
 
+class ShardStateBody(BaseModel):
+    """One shard of a state document."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    cursor: dict[str, Any]
+    checkpoint: str | None
+    recent: list[str]
+
+
+class StateBody(BaseModel):
+    """``POST /api/state/import``: what ``GET /api/state/export`` has answered."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    version: Literal[1]
+    exported_at: str
+    config: dict[str, Any]
+    session: dict[str, Any] | None
+    shards: list[ShardStateBody]
+
+
 class ConnectionBody(BaseModel):
     """``POST /api/stream/validate-connection``."""
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.settings import LOG_LEVELS, Settings, WorldSettings, read_settings
+from shared.settings import LOG_LEVELS, Settings, WorldSettings, read_settings, which_are_set
 
 STORAGE = {"AzureWebJobsStorage": "UseDevelopmentStorage=true"}
 NAMES = [
@@ -80,6 +80,7 @@ def test_everything_can_be_set() -> None:
         log_level="DEBUG",
         realtime={"burst": "50", "emit_interval_ms": "100"},
         world=WorldSettings(seed=42, stores=250, distribution_centers=25, products=10_000, customers=400_000),
+        rate_limits={"start": 5, "test": 10, "disruption": 20, "validation": 20},
         problems=(),
     )
 
@@ -130,6 +131,12 @@ def test_rate_limits(name: str) -> None:
         assert (settings.rate_limits[name.lower()], problems(settings)) == (value, [])
     for wrong in ("-1", "1001", "many"):
         assert problems(read_settings(STORAGE | {f"RATE_LIMIT_{name}": wrong})) == [f"RATE_LIMIT_{name}"]
+
+
+def test_which_settings_are_set_is_told_without_their_values() -> None:
+    told = which_are_set({"AzureWebJobsStorage": "secret", "REALTIME_BURST": "5", "LOG_LEVEL": "", "PATH": "x"})
+    assert (told["AzureWebJobsStorage"], told["REALTIME_BURST"], told["LOG_LEVEL"]) == (True, True, False)
+    assert "PATH" not in told
 
 
 def test_a_center_serves_at_least_one_store() -> None:

@@ -1,0 +1,174 @@
+"""The stream's state as one document, to keep or to move: what is configured, the session, and where its world stands.
+
+Not in it: dead letters and history, which stay behind (so its dead-lettered events count as discarded), and who owns
+what at the moment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Final
+
+from shared.clock import to_iso
+from streaming.core.cursor import Cursor
+from streaming.core.session import Session
+from streaming.ports import ConflictError, ShardCommit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from shared.clock import Clock
+    from streaming.flows.configuration import Configuration
+    from streaming.ports import ControlStore, ShardStore
+
+VERSION: Final = 1
+_OWNERSHIP: Final = ("owner", "lease_until_us", "heartbeat_us", "operation_id")
+
+
+class StateRefusal(Enum):
+    """Why a document was not imported."""
+
+    ACTIVE = "A stream is active here. Stop it first: POST /api/stream/stop."
+    KNOWN = "This deployment has this session already."
+    BUSY = "Somebody else was changing the same thing. Try again."
+
+
+class MalformedStateError(Exception):
+    """The document is not one that an export has made; the message names the part."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShardState:
+    """Where one shard stands: everything that its next owner needs."""
+
+    cursor: dict[str, Any]
+    checkpoint: str | None
+    """The retail world at the start of the front window, in base64."""
+    recent: list[str]
+    """The last envelopes sent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateDocument:
+    """``GET /api/state/export`` and the body of ``POST /api/state/import``."""
+
+    version: int
+    exported_at: str
+    config: dict[str, Any]
+    """The keys that were stored; the others have their defaults."""
+    session: dict[str, Any] | None
+    shards: list[ShardState]
+
+
+class StateFlow:
+    """Exports and imports."""
+
+    def __init__(
+        self,
+        *,
+        control: ControlStore,
+        shards: ShardStore,
+        configuration: Configuration,
+        clock: Clock,
+        check_world: Callable[[Session, int, bytes | None], object],
+    ) -> None:
+        """``check_world(session, shard, checkpoint)`` restores a world, and raises if that can't be done."""
+        self._control = control
+        self._shards = shards
+        self._configuration = configuration
+        self._clock = clock
+        self._check_world = check_world
+
+    async def export(self) -> StateDocument:
+        """The state as of the last commits. Of a stream that runs on, it is old at once: stop before moving one."""
+        control = await self._control.read()
+        session = control.session.value if control.session else None
+        stored = (
+            await asyncio.gather(*(self._shards.load(session.session_id, shard) for shard in range(session.shards)))
+            if session
+            else []
+        )
+        return StateDocument(
+            version=VERSION,
+            exported_at=to_iso(self._clock.now_us()),
+            config=dict(control.config.value) if control.config else {},
+            session=session.to_json() if session else None,
+            shards=[
+                ShardState(
+                    cursor=_portable(shard.cursor.value),
+                    checkpoint=None if shard.checkpoint is None else base64.b64encode(shard.checkpoint).decode(),
+                    recent=[envelope.decode() for envelope in shard.recent],
+                )
+                for shard in stored
+                if shard is not None
+            ],
+        )
+
+    async def import_(self, document: StateDocument) -> StateRefusal | None:
+        """Put ``document`` in the place of what is here. A session that was active goes on where it stood.
+
+        Writes configuration and shards before the session, which makes them count; an import that broke off is
+        completed by repeating it. Raises ``MalformedStateError``, and ``pydantic.ValidationError`` for the
+        configuration, before anything is written.
+        """
+        control = await self._control.read()
+        if control.session is not None and control.session.value.active:
+            return StateRefusal.ACTIVE
+        session, shards = await asyncio.to_thread(self._parse, document)
+        self._configuration.updated(replace(control, config=None), document.config)
+        if session is not None and await self._control.session(session.session_id) is not None:
+            return StateRefusal.KNOWN
+        try:
+            await self._control.save_config(document.config, version=control.config.version if control.config else None)
+            for commit in shards:
+                version = await self._shards.create(replace(commit.cursor, operation_id="import"))
+                await self._shards.commit(replace(commit, version=version))
+            if session is not None:
+                await self._control.save_session(session, version=control.session.version if control.session else None)
+        except ConflictError:
+            return StateRefusal.BUSY
+        return None
+
+    def _parse(self, document: StateDocument) -> tuple[Session | None, list[ShardCommit]]:
+        if document.session is None:
+            if document.shards:
+                raise MalformedStateError("shards: there are some, but no session.")
+            return None, []
+        try:
+            session = Session.from_json(document.session)
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            raise MalformedStateError("session: not as an export writes it.") from error
+        if len(document.shards) not in {0, session.shards}:
+            raise MalformedStateError("shards: not as many as the session has.")
+        return session, [self._commit(session, number, shard) for number, shard in enumerate(document.shards)]
+
+    def _commit(self, session: Session, number: int, shard: ShardState) -> ShardCommit:
+        now_us = self._clock.now_us()
+        place = f"shards.{number}"
+        nobodys: Mapping[str, Any] = {"owner": "", "lease_until_us": 0, "heartbeat_us": now_us}
+        try:
+            cursor = Cursor.from_json({**shard.cursor, **nobodys, "operation_id": "imported"})
+            checkpoint = None if shard.checkpoint is None else base64.b64decode(shard.checkpoint, validate=True)
+            cursor.to_json()
+        except (binascii.Error, LookupError, TypeError, ValueError, AttributeError) as error:
+            raise MalformedStateError(f"{place}: not as an export writes it.") from error
+        if (cursor.session_id, cursor.shard, cursor.shards) != (session.session_id, number, session.shards):
+            raise MalformedStateError(f"{place}: belongs to another session or place.")
+        try:
+            self._check_world(session, number, checkpoint)
+        except Exception as error:
+            raise MalformedStateError(f"{place}.checkpoint: no world can be restored from it.") from error
+        recent = tuple(envelope.encode() for envelope in shard.recent)
+        return ShardCommit(cursor=cursor, version="", checkpoint=checkpoint, recent=recent)
+
+
+def _portable(cursor: Cursor) -> dict[str, Any]:
+    """A cursor without its owner; the dead letters that stay behind count as discarded, so that the books balance."""
+    tally = cursor.tally
+    left_behind = replace(tally, discarded=tally.dead_lettered)
+    document = replace(cursor, tally=left_behind).to_json()
+    return {name: value for name, value in document.items() if name not in _OWNERSHIP}
