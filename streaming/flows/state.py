@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from streaming.ports import ControlStore, ShardStore
 
 VERSION: Final = 1
+_IMPORTING: Final = "importing"
+_IMPORTED: Final = "imported"
 _OWNERSHIP: Final = ("owner", "lease_until_us", "heartbeat_us", "operation_id")
 
 
@@ -125,13 +127,19 @@ class StateFlow:
         try:
             await self._control.save_config(document.config, version=control.config.version if control.config else None)
             for commit in shards:
-                version = await self._shards.create(replace(commit.cursor, operation_id="import"))
-                await self._shards.commit(replace(commit, version=version))
+                await self._put(commit)
             if session is not None:
                 await self._control.save_session(session, version=control.session.version if control.session else None)
         except ConflictError:
             return StateRefusal.BUSY
         return None
+
+    async def _put(self, commit: ShardCommit) -> None:
+        """Write a shard, unless an import that broke off has. Raises ``ConflictError`` when there is another one."""
+        stored = await self._shards.cursor(commit.cursor.session_id, commit.cursor.shard)
+        if stored is None or stored.operation_id != _IMPORTED:
+            version = await self._shards.create(replace(commit.cursor, operation_id=_IMPORTING))
+            await self._shards.commit(replace(commit, version=version))
 
     def _parse(self, document: StateDocument) -> tuple[Session | None, list[ShardCommit]]:
         if document.session is None:
@@ -151,7 +159,7 @@ class StateFlow:
         place = f"shards.{number}"
         nobodys: Mapping[str, Any] = {"owner": "", "lease_until_us": 0, "heartbeat_us": now_us}
         try:
-            cursor = Cursor.from_json({**shard.cursor, **nobodys, "operation_id": "imported"})
+            cursor = Cursor.from_json({**shard.cursor, **nobodys, "operation_id": _IMPORTED})
             checkpoint = None if shard.checkpoint is None else base64.b64decode(shard.checkpoint, validate=True)
             cursor.to_json()
         except (binascii.Error, LookupError, TypeError, ValueError, AttributeError) as error:
