@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from multiprocessing import get_context
 from statistics import median
 from time import perf_counter
 from typing import TYPE_CHECKING, Final
@@ -17,8 +16,8 @@ from typing import TYPE_CHECKING, Final
 from azure.eventhub import EventData
 from azure.eventhub.aio import EventHubProducerClient
 
-from local.event_hubs import DEFAULT_HUB, EventHubsBroker
-from streaming.adapters.event_hubs.connection import HubConnection, read_hub_connection
+from bench.services import running_hub
+from streaming.adapters.event_hubs.connection import CONNECTION_STRING_SETTING, HubConnection, read_hub_connection
 from streaming.adapters.event_hubs.encoder import encode_batch
 from streaming.adapters.event_hubs.publisher import EventHubsPublisher
 from streaming.adapters.event_hubs.sdk import PrebuiltBatch, public_batch, public_event, wire_bytes
@@ -27,7 +26,6 @@ from streaming.core.outcome import Sent
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
-    from multiprocessing.connection import Connection
 
 _ROUNDS: Final = 5
 _BATCH_EVENTS: Final = 1_000
@@ -106,34 +104,15 @@ async def _sending(hub: HubConnection, connection_string: str, events: Sequence[
     return {name: median(rates[name] for rates in rounds) for name in ways}
 
 
-def _serve(parent: Connection) -> None:
-    """The broker's process: says how to connect, and ends when its parent says so or is gone."""
-
-    async def serve() -> None:
-        async with EventHubsBroker() as broker:
-            parent.send(broker.connection_string(DEFAULT_HUB))
-            await asyncio.get_running_loop().run_in_executor(None, parent.poll, None)
-
-    asyncio.run(serve())
-
-
 def main() -> dict[str, float]:
     """Print all rates and return the ratios."""
     events = _events()
     encoding = _encoding(events)
-    here, there = get_context("spawn").Pipe()
-    broker = get_context("spawn").Process(target=_serve, args=(there,))
-    broker.start()
-    there.close()
-    try:
-        connection_string = here.recv()
-        hub = read_hub_connection({"AZURE_EVENTHUB_CONNECTION_STRING": connection_string})
+    with running_hub() as running:
+        hub = read_hub_connection({CONNECTION_STRING_SETTING: running.connection_string})
         if not isinstance(hub, HubConnection):
             raise TypeError(f"The broker's own connection string was refused: {hub}")
-        sending = asyncio.run(_sending(hub, connection_string, events))
-    finally:
-        here.close()
-        broker.join()
+        sending = asyncio.run(_sending(hub, running.connection_string, events))
     for title, rates in (("encoding", encoding), ("sending", sending)):
         for name, rate in rates.items():
             print(f"{title + ', ' + name:<34}{rate:>12,.0f} events/s")

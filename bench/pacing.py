@@ -16,13 +16,13 @@ from pathlib import Path
 from statistics import median, quantiles
 from typing import Final, NamedTuple
 
+from bench.services import children_of, cpu_seconds
 from local.stack.services import hub_connection_string
 from tests.hub_reader import read_all
 from tests.stack_process import StackProcess, wait_until
 
 SECONDS: Final = float(os.environ.get("BENCH_SECONDS", "60"))
 PROFILES: Final = {"low": (2_000, 50), "medium": (500, 100), "high": (100, 500)}
-_TICKS_PER_SECOND: Final = os.sysconf("SC_CLK_TCK")
 
 
 class Timing(NamedTuple):
@@ -38,11 +38,12 @@ class Timing(NamedTuple):
 def main() -> dict[str, float]:
     ratios: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as folder, StackProcess(Path(folder), "--no-stream") as stack:
+        (supervisor,) = stack.children("functions_host")
+        host = [supervisor, *children_of(supervisor)]
         for profile, (interval_ms, burst) in PROFILES.items():
-            host = _host_processes(stack)
-            cpu_before = sum(map(_cpu_seconds, host))
+            cpu_before = sum(map(cpu_seconds, host))
             session_id = _stream(stack, interval_ms, burst)
-            cpu_share = (sum(map(_cpu_seconds, host)) - cpu_before) / SECONDS
+            cpu_share = (sum(map(cpu_seconds, host)) - cpu_before) / SECONDS
             timing = asyncio.run(_timing(stack, session_id, interval_ms, burst))
             rate = burst * 1_000 // interval_ms
             print(
@@ -97,22 +98,3 @@ async def _timing(stack: StackProcess, session_id: str, interval_ms: int, burst:
         lateness_p50_ms=median(lateness),
         lateness_p99_ms=cuts[98],
     )
-
-
-def _host_processes(stack: StackProcess) -> list[int]:
-    """The functions host and its workers."""
-    (supervisor,) = stack.children("functions_host")
-    found = [supervisor]
-    for entry in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = entry.read_text().rsplit(")", 1)[1].split()
-        except OSError:
-            continue
-        if int(fields[1]) == supervisor:
-            found.append(int(entry.parent.name))
-    return found
-
-
-def _cpu_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS_PER_SECOND
