@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from streaming.ports import Standing, Versioned
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
     from streaming.core.outbox import Day, DrainOrder, Epoch, Pulse, Timeline
     from streaming.core.outbox_lane import DrainHead, LaneCounts, StageHead
     from streaming.core.outbox_page import Page, PageOutline
-    from streaming.ports import Versioned
+    from streaming.core.tally import DeadLetterTally
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +35,17 @@ class StoredLane:
     stage: Versioned[StageHead] | None
     drain: Versioned[DrainHead] | None
     counts: LaneCounts
+    resolved: Versioned[DeadLetterTally] | None = None
+    """What became of the lane's dead letters."""
+
+    @property
+    def standing(self) -> Standing:
+        """The lane in the form in which a shard is looked at."""
+        return Standing(
+            cursor=Versioned(value=self.counts.cursor, version=self.drain.version if self.drain else ""),
+            resolved=self.resolved,
+            outbox_cleared=self.counts.cleared,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -115,6 +115,8 @@ class Standing:
     cursor: Versioned[Cursor]
     resolved: Versioned[DeadLetterTally] | None = None
     """None as long as no dead letter was sent again, cleared or evicted."""
+    outbox_cleared: int = 0
+    """Events of an outbox lane that were cleared away before they were sent."""
 
     @property
     def in_dlq(self) -> int:

@@ -68,6 +68,8 @@ class Timeline:
     seed: int
     world: WorldSize
     operation_id: str
+    has_checkpoint: bool = False
+    """Whether the stored checkpoint is of this timeline's world."""
     generated_day: str | None = None
     """The last day that is staged as a whole."""
     epochs: tuple[Epoch, ...] = ()
@@ -92,12 +94,12 @@ class Timeline:
     def staging_at(self, pages: Sequence[int]) -> Timeline:
         """With a checkpoint after these pages."""
         assert self.staging is not None  # noqa: S101 - only a day that is being staged has checkpoints
-        return replace(self, staging=replace(self.staging, pages=tuple(pages)))
+        return replace(self, has_checkpoint=True, staging=replace(self.staging, pages=tuple(pages)))
 
     def day_staged(self) -> Timeline:
         """The day is over: all of its pages are written."""
         assert self.staging is not None  # noqa: S101 - only a day that is being staged can be over
-        return replace(self, staging=None, generated_day=self.staging.day.date, lease_until_us=0)
+        return replace(self, has_checkpoint=True, staging=None, generated_day=self.staging.day.date)
 
     def without_drained(self, drained: frozenset[int]) -> Timeline:
         """Without the epochs of these numbers, in which nothing is pending; the one that is staged into stays."""
@@ -181,7 +183,7 @@ def cleared(timeline: Timeline, *, last_pages: Sequence[int]) -> Timeline:
     fresh = replace(timeline.epoch, number=timeline.last_epoch + 1)
     pages = tuple(page - last for page, last in zip(staging.pages, last_pages, strict=True))
     return replace(
-        closed, epochs=(fresh,), last_epoch=fresh.number, staging=replace(staging, pages=pages), lease_until_us=0
+        closed, epochs=(fresh,), last_epoch=fresh.number, staging=replace(staging, pages=pages), owner="", lease_until_us=0
     )
 
 

@@ -87,24 +87,20 @@ class History:
         return found
 
     async def _cursors(self, sessions: list[Session]) -> list[Cursor]:
-        found = await asyncio.gather(*(self._shards.cursor(*place) for place in _places(sessions)))
-        return [cursor for cursor in found if cursor is not None]
+        found = await asyncio.gather(*(self._shards.standings(session.session_id) for session in sessions))
+        return [standing.cursor.value for standings in found for standing in standings]
 
     async def _hours(self, sessions: list[Session]) -> list[Hour]:
-        shards = await asyncio.gather(*(self._hours_of(*place) for place in _places(sessions)))
+        # In this order: an hour that ends in between is then seen twice, and counted once, rather than missed.
+        cursors = await self._cursors(sessions)
+        shards = await asyncio.gather(*(self._hours_of(cursor) for cursor in cursors))
         return list(chain.from_iterable(shards))
 
-    async def _hours_of(self, session_id: str, shard: int) -> list[Hour]:
-        # In this order: an hour that ends in between is then seen twice, and counted once, rather than missed.
-        cursor = await self._shards.cursor(session_id, shard)
-        ended = await self._shards.hours(session_id, shard)
-        if cursor is None or any(hour.hour == cursor.hour.hour for hour in ended):
+    async def _hours_of(self, cursor: Cursor) -> list[Hour]:
+        ended = await self._shards.hours(cursor.session_id, cursor.shard)
+        if any(hour.hour == cursor.hour.hour for hour in ended):
             return ended
         return [*ended, cursor.hour]
-
-
-def _places(sessions: list[Session]) -> list[tuple[str, int]]:
-    return [(session.session_id, shard) for session in sessions for shard in range(session.shards)]
 
 
 def _seconds(cursors: list[Cursor], now_us: int, size: int) -> list[tuple[int, Slot]]:

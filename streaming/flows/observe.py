@@ -12,7 +12,7 @@ import orjson
 from shared.clock import MICROSECONDS
 from streaming.core.breaker import BreakerState, BreakerStatus
 from streaming.core.history import last_minute_rate
-from streaming.core.session import Session, Status, status_of
+from streaming.core.session import Mode, Session, Status, status_of
 from streaming.core.tally import Books, DeadLetterTally, Tally, sum_books
 from streaming.flows.census import in_dlq
 
@@ -122,8 +122,8 @@ class StreamView:
     def achieved_rate_ratio(self) -> float | None:
         """Achieved over configured rate while running, judged since the pace in force began; else None."""
         session = self.session
-        if session is None or self.status not in {Status.RUNNING, Status.ERROR}:
-            return None
+        if session is None or self.status not in {Status.RUNNING, Status.ERROR} or session.mode is Mode.OUTBOX:
+            return None  # An outbox has no more to send than a day holds.
         if session.emit_interval_ms <= LONG_INTERVAL_MS:
             achieved = sum(self._rate_since(cursor, self.paced_since_us) for cursor in self.cursors)
             return achieved / session.events_per_second
@@ -191,8 +191,9 @@ class Observer:
         session = (await self._control.read()).session
         if session is None:
             return []
-        shards = range(session.value.shards)
-        bodies = await asyncio.gather(*(self._shards.recent(session.value.session_id, shard) for shard in shards))
+        session_id = session.value.session_id
+        shards = [standing.cursor.value.shard for standing in await self._shards.standings(session_id)]
+        bodies = await asyncio.gather(*(self._shards.recent(session_id, shard) for shard in shards))
         envelopes = [orjson.loads(body) for shard in bodies for body in shard]
         envelopes.sort(key=lambda envelope: envelope["ingest_timestamp"], reverse=True)
         return [
@@ -239,6 +240,7 @@ def books_of(standing: Standing, buried: int) -> Books:
         sent_first=tally.sent_first,
         dead_lettered=tally.dead_lettered,
         pending=cursor.pending,
+        outbox_cleared=standing.outbox_cleared,
         in_dlq=buried,
         redriven=resolved.redriven,
         cleared=resolved.cleared,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from streaming.adapters.tables import keys
-from streaming.adapters.tables.dead_letters import letter_entities
+from streaming.adapters.tables.dead_letters import letter_entities, read_resolved
 from streaming.adapters.tables.entities import data_entities, entity, int64, read_data, read_text, text_properties
 from streaming.adapters.tables.shard_rows import dump_json, hour_entity, read_cursor, recent_entities
 from streaming.core.outbox import DrainOrder, Epoch, Pulse, Timeline
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from streaming.adapters.tables.entities import Entity, Row
+    from streaming.core.tally import DeadLetterTally
     from streaming.outbox_ports import Settlement
 
 PAGE_OUTLINE = ("count", "first_us", "last_us", "staged_at_us")
@@ -93,16 +94,19 @@ def read_epochs(rows: Sequence[Row]) -> tuple[Epoch, ...]:
 def read_lane(epoch: Epoch, lane: int, rows: Sequence[Row]) -> StoredLane:
     stage: Versioned[StageHead] | None = None
     drain: Versioned[DrainHead] | None = None
+    resolved: Versioned[DeadLetterTally] | None = None
     for row in rows:
         if row.key == keys.STAGED:
             stage = Versioned(value=StageHead(**_json(row)), version=row.version)
         elif row.key == keys.CURSOR:
             head = DrainHead.from_json(read_cursor(row).value, orjson.loads(read_text(row, "head")))
             drain = Versioned(value=head, version=row.version)
+        elif row.key == keys.RESOLVED:
+            resolved = Versioned(value=read_resolved(row), version=row.version)
     counts = LaneCounts(
         epoch=epoch, lane=lane, stage=stage.value if stage else None, drain=drain.value if drain else None
     )
-    return StoredLane(stage=stage, drain=drain, counts=counts)
+    return StoredLane(stage=stage, drain=drain, counts=counts, resolved=resolved)
 
 
 def read_pages(rows: Sequence[Row]) -> list[Page]:
