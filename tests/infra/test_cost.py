@@ -1,0 +1,80 @@
+"""docs/cost.md computes: every number of its tables follows from its prices and from what is deployed."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Final
+
+import pytest
+
+from local.paths import ROOT
+from tests.infra.bicep import INFRA
+from tests.infra.telemetry import log_rules
+
+TEXT: Final = (ROOT / "docs" / "cost.md").read_text(encoding="utf-8")
+PRICES: Final = {key: float(price) for key, price in re.findall(r"^\| ([a-z0-9-]+) \| ([\d.]+) \|", TEXT, re.MULTILINE)}
+HOURS: Final = 730
+SECONDS: Final = HOURS * 3_600
+GIGABYTES: Final = 2
+
+
+def rows(heading: str) -> list[list[str]]:
+    """The cells of the table below ``heading``."""
+    section = TEXT.partition(f"## {heading}\n")[2].partition("\n## ")[0]
+    lines = [line for line in section.splitlines() if line.startswith("|")][2:]
+    return [[cell.strip(" *") for cell in line.strip("|").split("|")] for line in lines]
+
+
+def number(text: str) -> float:
+    return float(text.replace(" ", ""))
+
+
+def alerts() -> float:
+    frequencies = [rule["frequency"] for rule in log_rules()]
+    metrics = json.loads((INFRA / "alerts" / "metric-alerts.json").read_text(encoding="utf-8"))
+    return (
+        frequencies.count("PT5M") * PRICES["alert-5m"]
+        + frequencies.count("PT15M") * PRICES["alert-15m"]
+        + len(metrics) * PRICES["metric-rule"]
+    )
+
+
+@pytest.mark.parametrize("row", rows("Four streams"), ids=lambda row: row[0])
+def test_a_stream_costs_what_its_parts_cost(row: list[str]) -> None:
+    rate, units, shards = number(row[0]), int(row[1].split()[0]), int(row[2]) - 1
+    millions = rate * SECONDS / 1_000_000
+    parts = (
+        GIGABYTES * SECONDS * (PRICES["flex-baseline"] + PRICES["flex-ready"])
+        + shards * GIGABYTES * SECONDS * PRICES["flex-demand"],
+        units * HOURS * PRICES["hub-unit"] + millions * PRICES["hub-million"]
+        if row[1].endswith("TU")
+        else units * HOURS * PRICES["hub-premium"],
+        (1 + shards) * 20 * SECONDS / 10_000 * PRICES["table-10k"],
+        1.5 * (1 + shards / 2) * PRICES["log-gb"],
+        alerts(),
+    )
+    assert [number(cell) for cell in row[3:8]] == pytest.approx(parts, abs=0.006)
+    assert number(row[8]) == pytest.approx(sum(parts), abs=0.006)
+    assert number(row[9]) == pytest.approx(sum(parts) / millions, abs=0.0006)
+
+
+def test_the_rates_are_those_that_were_asked_for_and_fit_their_hubs() -> None:
+    found = {number(row[0]): row[1].split() for row in rows("Four streams")}
+    assert set(found) == {25, 200, 5_000, 50_000}
+    for rate, (units, kind) in found.items():
+        takes = 1_000 if kind == "TU" else 5_000_000 / 500
+        assert int(units) * takes >= 1.2 * rate
+        assert (kind == "TU") == (1.2 * rate / 1_000 <= 40)
+
+
+def test_what_is_added_is_computed() -> None:
+    warm = GIGABYTES * SECONDS * PRICES["flex-baseline"]
+    expected = [
+        warm,
+        warm,
+        3 * 12 * HOURS * PRICES["web-test"],
+        4 * HOURS * PRICES["endpoint"] + 4 * PRICES["zone"],
+        HOURS * PRICES["capture-unit"],
+    ]
+    assert [number(row[2]) for row in rows("What is added")] == pytest.approx(expected, abs=0.006)
