@@ -107,7 +107,7 @@ async def test_an_import_that_broke_off_is_completed_by_repeating_it() -> None:
     exported = await stage.old.state.export()
     save = stage.new.control.save_session
 
-    async def broken(*_args: object, **_kwargs: object) -> str:  # noqa: RUF029 - the port's shape
+    async def broken(*_args: object, **_kwargs: object) -> str:
         raise ConnectionError
 
     stage.new.control.save_session = broken  # type: ignore[method-assign]  # killed here
