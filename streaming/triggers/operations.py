@@ -117,7 +117,12 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         query=requests.HistoryQuery,
     ),
     "stream_books": _get(
-        "/api/stream/books", "Statistics", "Where every event is, and whether the books balance", responses.BooksReport
+        "/api/stream/books",
+        "Statistics",
+        "Where every event is, and whether the books balance",
+        responses.BooksReport,
+        query=requests.StatisticsQuery,
+        refusals={404: "There is no such session."},
     ),
     "stream_overview": _get(
         "/api/stream/overview",
