@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import tempfile
 from dataclasses import dataclass
@@ -51,6 +52,7 @@ class Services:
                 **{f"REALTIME_{key.upper()}": str(value) for key, value in realtime.items()},
             }
         )
+        gc.freeze()  # as wiring.application does
         try:
             yield application
         finally:
