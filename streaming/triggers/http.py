@@ -10,6 +10,7 @@ import functools
 import logging
 import re
 import uuid
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import urlsplit
 
@@ -48,13 +49,22 @@ class RefusedError(Exception):
 
 
 def reply(body: Any, *, status: int = 200) -> func.HttpResponse:
-    """A JSON response; dataclasses and enums are written as they are. Never cached: it is old in a second."""
+    """A JSON response; dataclasses, models, mappings and enums are written as they are. Never cached: it is old in a second."""
     return func.HttpResponse(
-        orjson.dumps(body, option=orjson.OPT_NON_STR_KEYS),
+        orjson.dumps(body, default=_plain, option=orjson.OPT_NON_STR_KEYS),
         status_code=status,
         mimetype=_JSON,
         headers={"Cache-Control": "no-store"},
     )
+
+
+def _plain(value: Any) -> Any:
+    """What the encoder doesn't know by itself."""
+    if isinstance(value, BaseModel):
+        return value.model_dump()
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{type(value).__name__} can't be written as JSON")
 
 
 def refuse(status: int, detail: str, *errors: FieldError, retry_after_seconds: int | None = None) -> RefusedError:

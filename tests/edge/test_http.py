@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import logging
 import re
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import azure.functions as func
@@ -103,6 +104,13 @@ async def test_what_is_raised_becomes_a_problem_document(
     assert document(response)["status"] == status
     assert b"c2VjcmV0" not in response.get_body()
     assert b"Traceback" not in response.get_body()
+
+
+def test_models_and_read_only_mappings_are_written_as_they_are() -> None:
+    response = reply({"model": Body(burst=2), "mapping": MappingProxyType({"a": 1}), "words": ("b",)})
+    assert document(response) == {"model": {"burst": 2}, "mapping": {"a": 1}, "words": ["b"]}
+    with pytest.raises(TypeError):
+        reply({"object": object()})
 
 
 async def test_a_sensible_request_id_comes_back_and_another_is_replaced() -> None:
