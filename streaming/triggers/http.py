@@ -49,7 +49,7 @@ class RefusedError(Exception):
 
 
 def reply(body: Any, *, status: int = 200) -> func.HttpResponse:
-    """A JSON response; dataclasses, models, mappings and enums are written as they are. Never cached: it is old in a second."""
+    """A JSON response of dataclasses, models, mappings and enums too. Never cached: it is old in a second."""
     return func.HttpResponse(
         orjson.dumps(body, default=_plain, option=orjson.OPT_NON_STR_KEYS),
         status_code=status,
