@@ -86,13 +86,33 @@ param worldDistributionCenters int = 5
 
 @description('WORLD_PRODUCTS.')
 @minValue(100)
-@maxValue(20000)
+@maxValue(10000)
 param worldProducts int = 1000
 
 @description('WORLD_CUSTOMERS.')
 @minValue(100)
 @maxValue(1000000)
 param worldCustomers int = 20000
+
+@description('RATE_LIMIT_START: starts of a stream a minute, over all instances; 0 lifts the limit.')
+@minValue(0)
+@maxValue(1000)
+param rateLimitStart int = 5
+
+@description('RATE_LIMIT_TEST: connection tests a minute.')
+@minValue(0)
+@maxValue(1000)
+param rateLimitTest int = 10
+
+@description('RATE_LIMIT_DISRUPTION: disruptions created a minute.')
+@minValue(0)
+@maxValue(1000)
+param rateLimitDisruption int = 20
+
+@description('RATE_LIMIT_VALIDATION: validations a minute.')
+@minValue(0)
+@maxValue(1000)
+param rateLimitValidation int = 20
 
 @description('More application settings, name to value: REALTIME_BURST and its like, or AzureWebJobs.<function>.Disabled.')
 param extraAppSettings object = {}
@@ -368,7 +388,8 @@ var siteEndpoints = [
 ]
 var dependencyEndpoints = concat(storageEndpoints, usesConnectionString ? vaultEndpoints : eventHubEndpoints)
 
-// Before the app: it starts only once it can reach what it depends on.
+// Before the app: it starts only once it can reach what it depends on. One by one: they change the same subnet.
+@batchSize(1)
 module dependencyEndpoint 'modules/private-endpoint.bicep' = [for endpoint in dependencyEndpoints: if (privateNetworking) {
   name: 'endpoint-${endpoint.name}'
   params: {
@@ -418,6 +439,10 @@ var streamSettings = {
   WORLD_DISTRIBUTION_CENTERS: string(worldDistributionCenters)
   WORLD_PRODUCTS: string(worldProducts)
   WORLD_CUSTOMERS: string(worldCustomers)
+  RATE_LIMIT_START: string(rateLimitStart)
+  RATE_LIMIT_TEST: string(rateLimitTest)
+  RATE_LIMIT_DISRUPTION: string(rateLimitDisruption)
+  RATE_LIMIT_VALIDATION: string(rateLimitValidation)
 }
 
 module functionApp 'modules/function-app.bicep' = {
