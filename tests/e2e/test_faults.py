@@ -1,0 +1,120 @@
+"""Every fault of the hub, for a moment and for longer, on the whole local stack: afterwards every event is there."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.e2e.delivered import account_of, ask, start, stop
+from tests.hub_faults import HubFaults
+from tests.stack_process import StackProcess, wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+THRESHOLD, TRIALS = 3, 2
+BATCH_TIMEOUT_MS = 500
+SETTINGS = {
+    "batch_timeout_ms": BATCH_TIMEOUT_MS,
+    "retry_attempts": 1,
+    "failure_threshold": THRESHOLD,
+    "timeout_seconds": 1,
+    "half_open_max_calls": TRIALS,
+}
+CUT: list[dict[str, Any]] = [{"kind": "drop-before-storing", "partition": str(lane), "count": 1} for lane in range(4)]
+"""For faults that strike only who connects anew: no lane keeps what it has."""
+
+FAULTS: dict[str, list[dict[str, Any]]] = {
+    "server-busy": [{"kind": "server-busy"}],
+    "reject": [{"kind": "reject"}],
+    "detach": [{"kind": "detach"}],
+    "drop-before-storing": [{"kind": "drop-before-storing"}],
+    "drop-after-storing": [{"kind": "drop-after-storing"}],
+    "no-disposition": [{"kind": "no-disposition"}],
+    "delay": [{"kind": "delay", "milliseconds": 3 * BATCH_TIMEOUT_MS}],
+    "refuse-token": [*CUT, {"kind": "refuse-token"}],
+    "unknown-hub": [*CUT, {"kind": "unknown-hub"}],
+    "nothing-listens": [{"kind": "refuse-connections"}],
+    "silent": [*CUT, {"kind": "silent"}],
+}
+CATEGORIES = {
+    "server-busy": {"throttling"},
+    "no-disposition": {"connection_timeout"},
+    "delay": {"connection_timeout"},
+    "refuse-token": {"authentication"},
+    "unknown-hub": {"not_found"},
+    "silent": {"connection_timeout"},
+}
+"""What the long fault is taken for, where that is certain."""
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StackProcess]:
+    with StackProcess(tmp_path_factory.mktemp("stack"), "--no-stream") as running:
+        ask(running, "PUT", "/api/stream/config", SETTINGS)
+        yield running
+
+
+@pytest.fixture
+def hub(stack: StackProcess) -> Iterator[HubFaults]:
+    faults = HubFaults(stack)
+    yield faults
+    faults.clear()
+    stop(stack)
+
+
+def sent(stack: StackProcess) -> int:
+    return int(stack.status().get("events_sent", 0))
+
+
+def breaker(stack: StackProcess) -> dict[str, Any]:
+    return ask(stack, "GET", "/api/stream/circuit-breaker")
+
+
+def wait_for_more(stack: StackProcess, count: int) -> None:
+    before = sent(stack)
+    wait_until(lambda: sent(stack) >= before + count, f"{count} more events")
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_after_a_fault_every_event_is_there(fault: str, hub: HubFaults, stack: StackProcess) -> None:
+    session_id = start(stack, emit_interval_ms=100, burst=20)
+    wait_for_more(stack, 100)
+
+    hub.put(*({**each, "seconds": 0.3} for each in FAULTS[fault]))
+    wait_for_more(stack, 200)
+
+    known = len(breaker(stack)["transitions"])
+    hub.put(*FAULTS[fault])
+    wait_until(lambda: breaker(stack)["state"] == "open", "the breaker to open")
+    assert stack.status()["status"] == "error"
+    # Half-open trials fail, and it opens again: for as long as the fault lasts.
+    wait_until(lambda: breaker(stack)["trips"] >= 2, "a trial to fail")
+    hub.clear()
+    wait_until(lambda: breaker(stack)["state"] == "closed", "the breaker to close by itself")
+    wait_until(lambda: stack.status()["status"] == "running", "the stream to go on")
+    wait_for_more(stack, 200)
+    stop(stack)
+
+    assert_transitions(breaker(stack)["transitions"][known:])
+    entries = ask(stack, "GET", "/api/stream/dlq")["events"]
+    assert {entry["error_category"] for entry in entries} >= CATEGORIES.get(fault, set())
+    assert {entry["retry_count"] for entry in entries} <= {0, 1}
+
+    redriven = ask(stack, "POST", "/api/stream/dlq/retry")
+    assert (redriven["succeeded"], redriven["still_in_dlq"]) == (len(entries), 0)
+    account = account_of(stack, session_id)
+    assert len(account.in_hub) == account.books["generated"]
+    assert account.books["redriven"] == account.books["dead_lettered"] == len(entries)
+
+
+def assert_transitions(transitions: list[dict[str, Any]]) -> None:
+    """Opened by exactly so many failures, tried again and again, closed by exactly so many successes."""
+    opened, *between, closed = [each for each in transitions if each["to_state"] != "half_open"]
+    assert opened["reason"].startswith(f"{THRESHOLD} consecutive failures")
+    assert all(each["reason"].startswith("a trial batch failed") for each in between)
+    assert closed["reason"] == f"{TRIALS} trial batches were accepted"
+    for before, after in itertools.pairwise(transitions):
+        assert before["to_state"] == after["from_state"]

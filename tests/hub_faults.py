@@ -1,0 +1,40 @@
+"""Switches the faults of a local stack's event hub, through its control port."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import urllib.request
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tests.stack_process import StackProcess
+
+
+class HubFaults:
+    """The faults of the event hub that ``stack`` runs. It may be restarted meanwhile."""
+
+    def __init__(self, stack: StackProcess) -> None:
+        self._stack = stack
+
+    def put(self, *faults: dict[str, Any]) -> None:
+        """These faults and no others are in force from now on."""
+        self._ask("PUT", list(faults))
+
+    def clear(self) -> None:
+        self._ask("DELETE")
+
+    def _ask(self, method: str, body: object = None) -> None:
+        (pid,) = self._stack.children("local.event_hubs")
+        command = ["ps", "-o", "args=", "-ww", "-p", str(pid)]
+        arguments = subprocess.run(command, capture_output=True, text=True, check=True).stdout  # noqa: S603 - ps of the machine
+        port = re.search(r"--control-port (\d+)", arguments)
+        assert port, arguments
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{port[1]}/faults",
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - always http
+            answer.read()
