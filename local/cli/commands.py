@@ -8,6 +8,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING, Final, NoReturn
 
+from local.api_reference import api_reference
 from local.azurite import Azurite, StoragePorts
 from local.consume import ConsumeOptions
 from local.consume import consume as consume_events
@@ -15,6 +16,9 @@ from local.errors import LocalError
 from local.event_hubs.config import DEFAULT_HUB
 from local.functions_host.settings import read_local_settings
 from local.live_view import LiveScreen, PlainScreen
+from local.monitor import App
+from local.monitor import diagnose as save_diagnostics
+from local.monitor import monitor as watch_app
 from local.paths import STATE
 from local.reference import export
 from local.stack.options import DEFAULT_PORT, StackOptions, default_settings
@@ -90,6 +94,32 @@ def reference(arguments: argparse.Namespace) -> int:
     environment = read_local_settings(_settings(arguments.settings)).over(os.environ)
     export(arguments.out, environment=environment, seed=arguments.seed, say=print)
     return 0
+
+
+def monitor(arguments: argparse.Namespace) -> int:
+    """Watch a running app."""
+    well = watch_app(_app(arguments), interval_seconds=arguments.interval, once=arguments.once, say=_print)
+    return 0 if well else 1
+
+
+def diagnose(arguments: argparse.Namespace) -> int:
+    """Save a running app's diagnostics."""
+    save_diagnostics(_app(arguments), arguments.out, say=_print)
+    return 0
+
+
+def api_docs(arguments: argparse.Namespace) -> int:
+    """Write the API's reference."""
+    arguments.out.write_text(api_reference(), encoding="utf-8")
+    return 0
+
+
+def _app(arguments: argparse.Namespace) -> App:
+    return App(url=arguments.url, key=arguments.key or os.environ.get("FUNCTIONS_KEY"))
+
+
+def _print(text: str) -> None:
+    print(text, flush=True)
 
 
 def hub(arguments: Sequence[str]) -> int:

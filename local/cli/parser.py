@@ -26,6 +26,9 @@ def parser() -> argparse.ArgumentParser:
     _add_consume(subparsers)
     _add_azurite(subparsers)
     _add_reference(subparsers)
+    _add_monitor(subparsers)
+    _add_diagnose(subparsers)
+    _add_api_reference(subparsers)
     # Listed here for `--help`; they read their own command line.
     subparsers.add_parser("hub", help="only the Event Hubs broker", add_help=False)
     subparsers.add_parser("host", help="only the Functions host", add_help=False)
@@ -117,6 +120,29 @@ def _add_reference(subparsers: Subparsers) -> None:
     reference.add_argument(
         "--settings", type=Path, metavar="FILE", help="default: local.settings.json, else local.settings.sample.json"
     )
+
+
+def _add_monitor(subparsers: Subparsers) -> None:
+    monitor = _add(subparsers, "monitor", "watch a running app, and say what is wrong", commands.monitor)
+    _add_app(monitor)
+    monitor.add_argument("--interval", type=_count, default=60, metavar="SECONDS", help="between two looks")
+    monitor.add_argument("--once", action="store_true", help="look once; the exit code is 1 if something is wrong")
+
+
+def _add_diagnose(subparsers: Subparsers) -> None:
+    diagnose = _add(subparsers, "diagnose", "save a running app's diagnostics, without secrets", commands.diagnose)
+    _add_app(diagnose)
+    diagnose.add_argument("--out", type=Path, default=Path("diagnostic.json"), metavar="FILE", help="where to")
+
+
+def _add_app(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--url", default=f"http://localhost:{DEFAULT_PORT}", help="of the app")
+    parser.add_argument("--key", help="a function key (default: the variable FUNCTIONS_KEY, if there is one)")
+
+
+def _add_api_reference(subparsers: Subparsers) -> None:
+    reference = _add(subparsers, "api-reference", "write docs/api.md from the API's own description", commands.api_docs)
+    reference.add_argument("--out", type=Path, required=True, metavar="FILE", help="docs/api.md")
 
 
 def _natural(text: str) -> int:
