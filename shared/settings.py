@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import date
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
 DEFAULT_SCHEDULE = "* * * * * *"
 DEFAULT_TABLE_PREFIX = "retail"
+DEFAULT_FIRST_DAY = "2026-01-01"
+LEAST_DAY_SCALE = 0.001
+MOST_DAY_SCALE = 20.0
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 _TABLE_PREFIX = re.compile(r"[A-Za-z][A-Za-z0-9]{0,30}")
 REALTIME_PREFIX = "REALTIME_"
@@ -40,6 +44,16 @@ class WorldSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OutboxSettings:
+    """The days that the outbox stages."""
+
+    first_day: str
+    """``2026-01-31``: the day to begin with when none was ever staged."""
+    day_scale: float
+    """Of a day's volume: at 1 the default world makes about 100 000 events a day."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """What the environment says, apart from the event hub (see ``streaming/adapters/event_hubs/connection.py``)."""
 
@@ -50,6 +64,7 @@ class Settings:
     realtime: Mapping[str, str]
     """Overrides of the configuration's defaults: ``REALTIME_BURST`` is ``burst`` here. Checked by the configuration."""
     world: WorldSettings
+    outbox: OutboxSettings
     rate_limits: Mapping[str, int]
     """Calls per minute by the name of the limit: ``RATE_LIMIT_START`` is ``start`` here. 0 lifts one."""
     problems: tuple[SettingProblem, ...]
@@ -82,6 +97,8 @@ SETTINGS = (
     "STREAM_SCHEDULE",
     "STREAM_TABLE_PREFIX",
     "LOG_LEVEL",
+    "OUTBOX_DAY_SCALE",
+    "OUTBOX_FIRST_DAY",
     "MAX_WORKERS",
     "ALLOWED_ORIGINS",
     *_RATE_LIMITS,
@@ -148,12 +165,30 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
             products=sizes["WORLD_PRODUCTS"],
             customers=sizes["WORLD_CUSTOMERS"],
         ),
+        outbox=_outbox(environment, flag),
         rate_limits={
             name.removeprefix("RATE_LIMIT_").lower(): _bounded(environment, name, bounds, flag)
             for name, bounds in _RATE_LIMITS.items()
         },
         problems=tuple(problems),
     )
+
+
+def _outbox(environment: Mapping[str, str], flag: Callable[[str, str], None]) -> OutboxSettings:
+    first_day = environment.get("OUTBOX_FIRST_DAY") or DEFAULT_FIRST_DAY
+    try:
+        first_day = date.fromisoformat(first_day).isoformat()
+    except ValueError:
+        flag("OUTBOX_FIRST_DAY", "must be a date such as 2026-01-31.")
+        first_day = DEFAULT_FIRST_DAY
+    try:
+        scale = float(environment.get("OUTBOX_DAY_SCALE") or 1.0)
+    except ValueError:
+        scale = 0.0
+    if not LEAST_DAY_SCALE <= scale <= MOST_DAY_SCALE:
+        flag("OUTBOX_DAY_SCALE", f"must be a number from {LEAST_DAY_SCALE:g} to {MOST_DAY_SCALE:g}.")
+        scale = 1.0
+    return OutboxSettings(first_day=first_day, day_scale=scale)
 
 
 def _storage(environment: Mapping[str, str]) -> dict[str, str]:

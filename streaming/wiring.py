@@ -6,11 +6,13 @@ The only place that reads the environment, makes random generators and names thi
 from __future__ import annotations
 
 import gc
+import json
 import logging
 import os
 import random
 import secrets
 import socket
+from datetime import date
 from functools import cache, cached_property, lru_cache
 from typing import TYPE_CHECKING
 
@@ -25,8 +27,12 @@ from streaming.adapters.event_hubs.unconfigured import UnconfiguredPublisher
 from streaming.adapters.tables.client import TablesClient
 from streaming.adapters.tables.control_store import TableControlStore
 from streaming.adapters.tables.dead_letter_store import TableDeadLetterStore
+from streaming.adapters.tables.keys import OUTBOX
+from streaming.adapters.tables.lane_letters import LaneLetterStore
+from streaming.adapters.tables.outbox_store import TableOutboxStore
 from streaming.adapters.tables.rate_limit_store import TableRateLimitStore
 from streaming.adapters.tables.shard_store import TableShardStore
+from streaming.adapters.whole_stream import WholeDeadLetters, WholeStream
 from streaming.core.session import Session, WorldSize
 from streaming.flows import health as health_flow
 from streaming.flows import reports
@@ -42,6 +48,8 @@ from streaming.flows.history import History
 from streaming.flows.live import LiveFlow, LivePorts
 from streaming.flows.metrics import Metrics
 from streaming.flows.observe import Observer
+from streaming.flows.outbox import Outbox
+from streaming.flows.outbox_desk import OutboxPorts
 from streaming.flows.overview import OverviewFlow
 from streaming.flows.rate_limits import RateLimits
 from streaming.flows.redrive import Redriver
@@ -49,14 +57,18 @@ from streaming.flows.send_latency import LatencyHistogram, TimedPublisher
 from streaming.flows.state import StateFlow
 from streaming.flows.summary import Summaries, watch
 from streaming.ports import StorageUnavailableError
+from streaming.retail.disruption import Disruption
 from streaming.retail.live import LiveGenerator
+from streaming.retail.staged import DayGenerator
 from streaming.retail.world import World, WorldSpec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from streaming.core.outbox import Day, Timeline
     from streaming.flows.health import HealthReport
     from streaming.flows.observe import StreamView
+    from streaming.outbox_ports import DayWorld
     from streaming.ports import Generator, Publisher
 
 
@@ -70,6 +82,20 @@ class SettingsError(Exception):
 def stream_schedule() -> str:
     """The stream timer's schedule: read when the functions are indexed, so that a missing setting stops nothing."""
     return os.environ.get("STREAM_SCHEDULE") or DEFAULT_SCHEDULE
+
+
+def stage_queue() -> str:
+    """Where days are asked for."""
+    return f"{_queue_prefix()}-outbox-stage"
+
+
+def drain_queue() -> str:
+    """Where drains are asked for."""
+    return f"{_queue_prefix()}-outbox-drain"
+
+
+def _queue_prefix() -> str:
+    return read_settings(os.environ).table_prefix.lower()
 
 
 @cache
@@ -127,6 +153,10 @@ class Application:
             return _world(self.settings.world.seed, self._world_size)
         return _world(session.seed, session.world)
 
+    def outbox(self) -> Outbox:
+        """The outbox."""
+        return self._outbox
+
     def observer(self) -> Observer:
         """Questions."""
         return self._observer
@@ -156,7 +186,7 @@ class Application:
 
     def history(self) -> History:
         """Rates over time."""
-        return History(control=self._control_store, shards=self._shard_store, clock=self.clock)
+        return History(control=self._control_store, shards=self._whole_stream, clock=self.clock)
 
     async def view(self) -> StreamView:
         """One look at the active session, or the last one."""
@@ -283,7 +313,7 @@ class Application:
     def _control(self) -> ControlFlow:
         return ControlFlow(
             control=self._control_store,
-            shards=self._shard_store,
+            shards=self._whole_stream,
             breaker=self._breaker,
             configuration=self.configuration,
             world=self._world_size,
@@ -306,8 +336,8 @@ class Application:
     def _observer(self) -> Observer:
         return Observer(
             control=self._control_store,
-            shards=self._shard_store,
-            letters=TableDeadLetterStore(self._tables),
+            shards=self._whole_stream,
+            letters=self._letters,
             census=self._census,
             configuration=self.configuration,
             clock=self.clock,
@@ -315,11 +345,44 @@ class Application:
 
     @cached_property
     def _census(self) -> Census:
-        return Census(control=self._control_store, shards=self._shard_store)
+        return Census(control=self._control_store, shards=self._whole_stream)
+
+    @cached_property
+    def _whole_stream(self) -> WholeStream:
+        return WholeStream(live=self._shard_store, outbox=self._outbox_store)
+
+    @cached_property
+    def _letters(self) -> WholeDeadLetters:
+        return WholeDeadLetters(live=TableDeadLetterStore(self._tables), lanes=self._lane_letters)
+
+    @cached_property
+    def _lane_letters(self) -> LaneLetterStore:
+        return LaneLetterStore(self._outbox_tables, self._outbox_store)
+
+    @cached_property
+    def _outbox(self) -> Outbox:
+        return Outbox(
+            OutboxPorts(
+                outbox=self._outbox_store,
+                control=self._control_store,
+                publisher=self._publisher,
+                deliverer=self._deliverer,
+                breaker=self._breaker,
+                worlds=make_day,
+                clock=self.clock,
+                instance=self._instance,
+                new_id=_new_id,
+                config_of=self.configuration.of,
+                evict=self._dead_letters.evict,
+                first_day=self.settings.outbox.first_day,
+                scale=self.settings.outbox.day_scale,
+            ),
+            letters=self._lane_letters,
+        )
 
     @cached_property
     def _dead_letters(self) -> DeadLetterQueue:
-        return DeadLetterQueue(census=self._census, letters=TableDeadLetterStore(self._tables), new_id=_new_id)
+        return DeadLetterQueue(census=self._census, letters=self._letters, new_id=_new_id)
 
     @cached_property
     def _deliverer(self) -> Deliverer:
@@ -347,10 +410,22 @@ class Application:
 
     @cached_property
     def _tables(self) -> TablesClient:
+        self._check_storage()
+        return TablesClient(self.settings)
+
+    def _check_storage(self) -> None:
         problems = [problem for problem in self.settings.problems if problem.setting == "AzureWebJobsStorage"]
         if problems:
             raise SettingsError(" ".join(f"{problem.setting} {problem.message}" for problem in problems))
-        return TablesClient(self.settings)
+
+    @cached_property
+    def _outbox_tables(self) -> TablesClient:
+        self._check_storage()
+        return TablesClient(self.settings, table=OUTBOX)
+
+    @cached_property
+    def _outbox_store(self) -> TableOutboxStore:
+        return TableOutboxStore(self._outbox_tables)
 
     @cached_property
     def _control_store(self) -> TableControlStore:
@@ -373,6 +448,19 @@ def make_generator(session: Session, *, shard: int, checkpoint: bytes | None) ->
         shard=shard,
         shards=session.shards,
         checkpoint=checkpoint,
+    )
+
+
+def make_day(timeline: Timeline, day: Day, *, checkpoint: bytes | None) -> DayWorld:
+    """A day of the outbox's timeline, at its beginning or where ``checkpoint`` left it."""
+    return DayGenerator(
+        _world(timeline.seed, timeline.world),
+        timeline=timeline.name,
+        day=date.fromisoformat(day.date),
+        checkpoint=checkpoint,
+        disruptions=tuple(Disruption.from_json(json.loads(disruption)) for disruption in day.disruptions),
+        event_types=None if day.event_types is None else frozenset(day.event_types),
+        events_per_day_scale=day.scale,
     )
 
 

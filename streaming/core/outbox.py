@@ -183,7 +183,12 @@ def cleared(timeline: Timeline, *, last_pages: Sequence[int]) -> Timeline:
     fresh = replace(timeline.epoch, number=timeline.last_epoch + 1)
     pages = tuple(page - last for page, last in zip(staging.pages, last_pages, strict=True))
     return replace(
-        closed, epochs=(fresh,), last_epoch=fresh.number, staging=replace(staging, pages=pages), owner="", lease_until_us=0
+        closed,
+        epochs=(fresh,),
+        last_epoch=fresh.number,
+        staging=replace(staging, pages=pages),
+        owner="",
+        lease_until_us=0,
     )
 
 

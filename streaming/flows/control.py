@@ -132,8 +132,8 @@ class ControlFlow:
         control = await self._control.read()
         sent = 0
         if control.session is not None:
-            cursor = await self._shards.cursor(control.session.value.session_id, 0)
-            sent = cursor.tally.sent_first if cursor else 0
+            standings = await self._shards.standings(control.session.value.session_id)
+            sent = sum(standing.cursor.value.tally.sent_first for standing in standings)
 
         def pause(session: Session, now_us: int) -> Session | Refusal:
             if session.wanted is Wanted.STOPPED:

@@ -11,7 +11,6 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 from shared import telemetry
-from shared.clock import MICROSECONDS
 from streaming.flows.deliver import DeliveryPolicy
 from streaming.flows.lane_drain import DrainTerms, LaneDrain
 from streaming.flows.outbox_desk import Hints, OutboxDesk
@@ -25,7 +24,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-LOOKS_PER_SHARING: Final = 5
+LOOK_US: Final = 300_000
+"""How long a change of what is wanted, a clear above all, may go unnoticed."""
+LOOKS_PER_SHARING: Final = 15
 """Every so many looks the lanes are read again, to share the rate by what is pending now."""
 
 
@@ -108,7 +109,7 @@ class _Drains:
     async def _keep_looking(self) -> None:
         looks = 0
         while True:
-            await self._ports.clock.sleep_until(self._ports.clock.now_us() + MICROSECONDS)
+            await self._ports.clock.sleep_until(self._ports.clock.now_us() + LOOK_US)
             try:
                 look = await self._desk.look()
                 looks += 1
@@ -149,7 +150,9 @@ def hints(look: Look, lanes: Sequence[StoredLane], *, within_us: int) -> Hints:
         for lane in waiting
     )
     timeline = look.timeline
-    if timeline is not None and (timeline.closing or timeline.staging is not None):
+    if timeline is not None and timeline.closing:
+        return Hints()  # Whoever clears will finish, or the sweeper does.
+    if timeline is not None and timeline.staging is not None:
         stage = timeline.lease_until_us <= look.now_us
     else:
         stage = look.wants_days and not waiting

@@ -206,4 +206,4 @@ def _dead_letter_queue(view: StreamView | None) -> Check:
 def _outbox(view: StreamView | None) -> Check:
     if view is None:
         return _check(Level.HEALTHY, "unknown", "Storage can't be read.", "See the check named storage.")
-    return _check(Level.HEALTHY, "healthy", pending=0)
+    return _check(Level.HEALTHY, "healthy", pending=view.outbox_pending)

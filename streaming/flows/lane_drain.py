@@ -57,9 +57,12 @@ class DrainTerms:
     lanes_at_once: int
     pending: dict[int, int] = field(default_factory=dict)
     """By lane, the events to be sent, in all open epochs."""
+    paying: dict[int, int] = field(default_factory=dict)
+    """By lane, the events that were sent last, until the time that they take is over."""
 
     def share_of(self, lane: int) -> float:
-        return share(self.pending.get(lane, 0), sum(self.pending.values()))
+        own = self.pending.get(lane, 0) + self.paying.get(lane, 0)
+        return share(own, sum(self.pending.values()) + sum(self.paying.values()))
 
     @property
     def pages_ahead(self) -> int:
@@ -120,6 +123,7 @@ class LaneDrain:
         while (page := await self._next_page()) is not None:
             if not await self._its_turn():
                 return
+            self._terms.paying[self._lane] = 0
             events = page.events[self._head.offset :]
             terms = Terms(lane=self._lane, policy=self._terms.policy, lease_until_us=self._lease_until_us)
             delivery = await self._ports.deliverer.deliver(events, terms)
@@ -138,6 +142,8 @@ class LaneDrain:
             await self._settle_if_due()
             if self._head.closed:
                 return
+        # The last page takes its time as well: until then it counts when the rate is shared.
+        await self._its_turn()
 
     async def _its_turn(self) -> bool:
         """Wait for the instant at which the pace allows the next page; False when it won't come in this run."""
@@ -156,11 +162,12 @@ class LaneDrain:
         offset = head.offset + settled
         due_us = head.due_us
         if settled and rate is not None:
+            pending, paying = self._terms.pending, self._terms.paying
+            pending[self._lane] = max(0, pending.get(self._lane, 0) - settled)
+            paying[self._lane] = paying.get(self._lane, 0) + settled
             due_us = due_after(
                 due_us, events=settled, now_us=now_us, rate=rate, share_of_rate=self._terms.share_of(self._lane)
             )
-        pending = self._terms.pending
-        pending[self._lane] = max(0, pending.get(self._lane, 0) - settled)
         if offset == len(page.events):
             self._head = replace(head, page=page.number, offset=0, due_us=due_us, retry_at_us=0)
         else:
@@ -233,6 +240,7 @@ class LaneDrain:
     async def _end(self) -> None:
         """Write what is settled and give the lane back, also when the process is being ended."""
         self._ending = True
+        self._terms.paying.pop(self._lane, None)
         if self._fetching is not None:
             self._fetching.cancel()
             await asyncio.gather(self._fetching, return_exceptions=True)

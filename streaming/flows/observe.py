@@ -12,6 +12,7 @@ import orjson
 from shared.clock import MICROSECONDS
 from streaming.core.breaker import BreakerState, BreakerStatus
 from streaming.core.history import last_minute_rate
+from streaming.core.outbox import MOST_LANES
 from streaming.core.session import Mode, Session, Status, status_of
 from streaming.core.tally import Books, DeadLetterTally, Tally, sum_books
 from streaming.flows.census import in_dlq
@@ -64,6 +65,11 @@ class StreamView:
         for cursor in self.cursors:
             total.update(cursor.disrupted)
         return total
+
+    @property
+    def outbox_pending(self) -> int:
+        """Events that the session has staged and that are to be sent."""
+        return sum(cursor.pending for cursor in self.cursors if cursor.shard >= MOST_LANES)
 
     @property
     def status(self) -> Status:

@@ -113,6 +113,8 @@ class Look:
     def rate(self) -> Rate | None:
         """At which rate to send now; None: not at all."""
         session, order = self.session, self.order
+        if self.timeline is not None and self.timeline.closing:
+            return None
         if session is None:
             if order is None:
                 return None

@@ -20,7 +20,6 @@ from streaming.core import outbox as timelines
 from streaming.core.outbox import STAGE_LEASE_US, Day, Timeline
 from streaming.core.outbox_lane import StageHead
 from streaming.core.outbox_page import cut
-from streaming.flows.outbox_clear import ClearFlow
 from streaming.flows.outbox_desk import Hints, OutboxDesk, until_stored
 from streaming.ports import ConflictError, StorageUnavailableError, Versioned
 
@@ -52,7 +51,6 @@ class StageFlow:
     def __init__(self, ports: OutboxPorts) -> None:
         self._ports = ports
         self._desk = OutboxDesk(ports)
-        self._clear = ClearFlow(outbox=ports.outbox, clock=ports.clock, new_id=ports.new_id)
 
     async def run(self, until_us: int) -> Hints:
         """Stage until about ``until_us`` or the day's end; returns what there is to do next."""
@@ -66,8 +64,9 @@ class StageFlow:
             return Hints()
 
     async def _run(self, until_us: int) -> Hints:
-        await self._clear.finish()
         look = await self._desk.look()
+        if look.timeline is not None and look.timeline.closing:
+            return Hints()  # Whoever clears will finish, or the sweeper does.
         owner = f"{self._ports.instance}.{self._ports.new_id()}"
         claimed = await self._claim(look, owner)
         if claimed is None:

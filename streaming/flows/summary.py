@@ -102,7 +102,7 @@ def summary(view: StreamView) -> dict[str, Any]:
         "circuit_breaker_open_seconds": _open_seconds(view),
         "connection_failures": statistics.connection_failures,
         "dlq_size": statistics.dlq_size,
-        "outbox_pending": 0,
+        "outbox_pending": view.outbox_pending,
         "outbox_oldest_pending_seconds": None,
         "tick_staleness_seconds": round(view.tick_staleness_seconds, 3),
     }

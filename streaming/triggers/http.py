@@ -80,18 +80,21 @@ async def within_limit(name: str) -> None:
 
 
 def answers(
-    handler: Callable[[func.HttpRequest], Awaitable[func.HttpResponse]],
-) -> Callable[[func.HttpRequest], Awaitable[func.HttpResponse]]:
-    """Turn what a handler raises into a problem document: never a 500 for bad input, never a stack trace."""
+    handler: Callable[..., Awaitable[func.HttpResponse]],
+) -> Callable[..., Awaitable[func.HttpResponse]]:
+    """Turn what a handler raises into a problem document: never a 500 for bad input, never a stack trace.
+
+    Whatever else the platform passes a handler, such as output bindings, it gets by name.
+    """
 
     @functools.wraps(handler)
-    async def answering(req: func.HttpRequest) -> func.HttpResponse:
+    async def answering(req: func.HttpRequest, **bound: Any) -> func.HttpResponse:
         given = req.headers.get(REQUEST_ID, "")
         request_id = given if _SENSIBLE_ID.fullmatch(given) else uuid.uuid4().hex
         token = telemetry.request_id.set(request_id)
         try:
             caller = caller_of(req.headers)
-            response = await _answer(handler, req, caller)
+            response = await _answer(functools.partial(handler, **bound), req, caller)
             if req.method not in _READING:
                 _audit(req, caller, response.status_code)
         finally:

@@ -9,6 +9,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validato
 from streaming.core.config import PROFILES
 from streaming.core.outcome import ErrorCategory
 from streaming.flows.history import MINUTE, SECONDS_WINDOW_MINUTES
+from streaming.flows.outbox import Phase
 from streaming.flows.overview import Window
 from streaming.retail.disruption import DisruptionType
 
@@ -22,7 +23,7 @@ class StartBody(BaseModel):
     burst: Annotated[int, Field(ge=1, le=100_000)] | None = None
     duration_minutes: Annotated[float, Field(gt=0, le=525_600)] | None = None
     event_types: Annotated[list[str], Field(min_length=1)] | None = None
-    mode: Literal["live"] = "live"
+    mode: Literal["live", "outbox"] = "live"
     shards: Annotated[int, Field(ge=1, le=1)] | None = None
     seed: Annotated[int, Field(ge=0, le=2**63 - 1)] | None = None
 
@@ -87,6 +88,24 @@ class DisruptionBody(BaseModel):
     product_ids: Annotated[list[Annotated[int, Field(strict=True, ge=1)]], Field(max_length=100)] = Field(
         default_factory=list
     )
+
+
+class DrainBody(BaseModel):
+    """``POST /api/stream/outbox/drain``. What is missing is the stream's, or the configuration's."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    emit_interval_ms: Annotated[int, Field(ge=10, le=3_600_000)] | None = None
+    burst: Annotated[int, Field(ge=1, le=100_000)] | None = None
+
+
+class PreviewQuery(BaseModel):
+    """``GET /api/stream/outbox/preview``."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    status: Phase = Phase.PENDING
+    limit: Annotated[int, Field(ge=1, le=1_000)] = 100
 
 
 class ReferenceQuery(BaseModel):

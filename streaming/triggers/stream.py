@@ -20,8 +20,9 @@ blueprint = func.Blueprint()
 
 @blueprint.function_name("stream_start")
 @blueprint.route(route="api/stream/start", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
+@blueprint.queue_output(arg_name="stage", queue_name=wiring.stage_queue(), connection="AzureWebJobsStorage")
 @answers
-async def start(req: func.HttpRequest) -> func.HttpResponse:
+async def start(req: func.HttpRequest, stage: func.Out[str]) -> func.HttpResponse:
     body = body_of(req, StartBody)
     unknown = sorted(set(body.event_types or ()) - set(EVENT_TYPES))
     if unknown:
@@ -44,6 +45,8 @@ async def start(req: func.HttpRequest) -> func.HttpResponse:
     )
     if isinstance(session, Refusal):
         raise refuse(409, session.value)
+    if session.mode is Mode.OUTBOX:
+        stage.set("{}")
     return reply(
         {
             "success": True,

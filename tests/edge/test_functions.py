@@ -33,6 +33,10 @@ HTTP = {
     "dlq_list": ("api/stream/dlq", ["GET"], FUNCTION),
     "dlq_retry": ("api/stream/dlq/retry", ["POST"], FUNCTION),
     "dlq_summary": ("api/stream/dlq/summary", ["GET"], FUNCTION),
+    "outbox_clear": ("api/stream/outbox/clear", ["DELETE"], FUNCTION),
+    "outbox_drain_order": ("api/stream/outbox/drain", ["POST"], FUNCTION),
+    "outbox_preview": ("api/stream/outbox/preview", ["GET"], FUNCTION),
+    "outbox_status": ("api/stream/outbox/status", ["GET"], FUNCTION),
     "liveness": ("health", ["GET"], ANONYMOUS),
     "docs": ("docs", ["GET"], FUNCTION),
     "metrics": ("metrics", ["GET"], ANONYMOUS),
@@ -57,8 +61,15 @@ HTTP = {
 }
 TIMERS = {
     "connection_check": "30 */5 * * * *",
+    "outbox_sweep": "*/5 * * * * *",
     "stream_tick": "* * * * * *",
     "stream_watch": "0 * * * * *",
+}
+QUEUES = {
+    "outbox_drain": "retail-outbox-drain",
+    "outbox_drain_poison": "retail-outbox-drain-poison",
+    "outbox_stage": "retail-outbox-stage",
+    "outbox_stage_poison": "retail-outbox-stage-poison",
 }
 
 INDEX = """
@@ -90,7 +101,7 @@ def functions() -> dict[str, dict[str, object]]:
 
 
 def test_every_function_is_known(functions: dict[str, dict[str, object]]) -> None:
-    assert set(functions) == set(HTTP) | set(TIMERS)
+    assert set(functions) == set(HTTP) | set(TIMERS) | set(QUEUES)
 
 
 @pytest.mark.parametrize("name", HTTP)
@@ -107,6 +118,22 @@ def test_timers(name: str, functions: dict[str, dict[str, object]]) -> None:
     assert isinstance(trigger, dict)
     assert trigger["schedule"] == TIMERS[name]
     assert not trigger.get("runOnStartup")
+
+
+@pytest.mark.parametrize("name", QUEUES)
+def test_queue_functions(name: str, functions: dict[str, dict[str, object]]) -> None:
+    trigger = functions[name]["trigger"]
+    assert isinstance(trigger, dict)
+    assert (trigger["type"], trigger["queueName"]) == ("queueTrigger", QUEUES[name])
+    assert trigger["connection"] == "AzureWebJobsStorage"
+
+
+def test_every_queue_has_its_poison_function() -> None:
+    assert {f"{queue}-poison" for queue in QUEUES.values() if not queue.endswith("-poison")} <= set(QUEUES.values())
+
+
+def test_queues_follow_the_prefix() -> None:
+    assert index(STREAM_TABLE_PREFIX="Shop")["outbox_stage"]["trigger"]["queueName"] == "shop-outbox-stage"  # type: ignore[index]  # JSON
 
 
 def test_the_timer_follows_its_setting() -> None:
@@ -127,4 +154,4 @@ def test_garbage_in_every_setting_stops_nothing_from_loading() -> None:
         ),
         "\u00a7 garbage;;==",
     )
-    assert set(index(**garbage)) == set(HTTP) | set(TIMERS)
+    assert set(index(**garbage)) == set(HTTP) | set(TIMERS) | set(QUEUES)

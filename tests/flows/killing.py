@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-WRITES = frozenset({"save_session", "save_config", "save_breaker", "create", "commit", "change"})
+WRITES = frozenset(
+    {
+        *("save_session", "save_config", "save_breaker", "create", "commit", "change"),
+        *("save_timeline", "save_order", "save_pulse", "stage", "settle", "purge"),
+    }
+)
 
 
 class Killed(BaseException):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.settings import LOG_LEVELS, Settings, WorldSettings, read_settings, which_are_set
+from shared.settings import LOG_LEVELS, OutboxSettings, Settings, WorldSettings, read_settings, which_are_set
 
 STORAGE = {"AzureWebJobsStorage": "UseDevelopmentStorage=true"}
 NAMES = [
@@ -52,6 +52,7 @@ def test_defaults() -> None:
         log_level="INFO",
         realtime={},
         world=WorldSettings(seed=42, stores=50, distribution_centers=5, products=1_000, customers=20_000),
+        outbox=OutboxSettings(first_day="2026-01-01", day_scale=1.0),
         rate_limits={"start": 5, "test": 10, "disruption": 20, "validation": 20},
         problems=(),
     )
@@ -71,6 +72,8 @@ def test_everything_can_be_set() -> None:
             "WORLD_DISTRIBUTION_CENTERS": "25",
             "WORLD_PRODUCTS": "10000",
             "WORLD_CUSTOMERS": "400000",
+            "OUTBOX_FIRST_DAY": "20250930",
+            "OUTBOX_DAY_SCALE": "2.5",
             "UNRELATED": "x",
         }
     )
@@ -80,6 +83,7 @@ def test_everything_can_be_set() -> None:
         log_level="DEBUG",
         realtime={"burst": "50", "emit_interval_ms": "100"},
         world=WorldSettings(seed=42, stores=250, distribution_centers=25, products=10_000, customers=400_000),
+        outbox=OutboxSettings(first_day="2025-09-30", day_scale=2.5),
         rate_limits={"start": 5, "test": 10, "disruption": 20, "validation": 20},
         problems=(),
     )
@@ -112,6 +116,19 @@ def test_all_problems_are_reported_at_once_and_defaults_stand_in() -> None:
     ]
     assert (settings.table_prefix, settings.log_level) == ("retail", "INFO")
     assert settings.world == WorldSettings(seed=42, stores=50, distribution_centers=5, products=1_000, customers=20_000)
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        *(("OUTBOX_FIRST_DAY", text) for text in ("2026-02-29", "tomorrow", "1.5.2026")),
+        *(("OUTBOX_DAY_SCALE", text) for text in ("0", "-1", "20.1", "nan", "much")),
+    ],
+)
+def test_days_of_the_outbox_that_there_cannot_be(name: str, wrong: str) -> None:
+    settings = read_settings(STORAGE | {name: wrong})
+    assert problems(settings) == [name]
+    assert settings.outbox == OutboxSettings(first_day="2026-01-01", day_scale=1.0)
 
 
 @pytest.mark.parametrize("name", BOUNDS)

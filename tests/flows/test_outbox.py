@@ -1,0 +1,214 @@
+"""The outbox: every event of every day once, exact books, whatever happens in between."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import Counter
+from datetime import date, timedelta
+
+import orjson
+import pytest
+
+from shared.clock import MICROSECONDS
+from streaming.adapters.memory_publisher import Fault
+from streaming.core.batching import lane_of
+from streaming.core.outbox import DrainOrder
+from streaming.core.outcome import ErrorCategory, SendFailed
+from tests.flows.killing import Killed, Writes
+from tests.flows.outbox_process import DAY_EVENTS, LANES, OutboxProcess, Stage
+from tests.flows.virtual_clock import NOON
+
+
+def seconds(count: float) -> int:
+    return NOON + round(count * MICROSECONDS)
+
+
+def expected(session_id: str, days: int) -> Counter[str]:
+    dates = [(date(2026, 1, 31) + timedelta(days=day)).isoformat() for day in range(days)]
+    return Counter(f"{session_id}-outbox-{date}-{number:05d}" for date in dates for number in range(DAY_EVENTS))
+
+
+def assert_ordered(stage: Stage) -> None:
+    """First deliveries are in order within a lane, and in the lane that their key belongs to; copies are identical."""
+    bodies: dict[str, bytes] = {}
+    for event in stage.hub.events():
+        assert bodies.setdefault(event.trace_id, event.body) == event.body
+    for lane in range(LANES):
+        events = list({event.trace_id: event for event in stage.hub.events(lane)}.values())
+        positions = [orjson.loads(event.body)["position"] for event in events]
+        assert positions == sorted(positions)
+        assert {lane_of(event.partition_key, LANES) for event in events} <= {lane}
+
+
+async def test_a_day_is_staged_drained_at_the_streams_rate_and_followed_by_the_next() -> None:
+    stage = Stage()
+    process = stage.process(max_batch_size="50")
+    session = await process.start(emit_interval_ms=100, burst=10, duration_minutes=2.5)  # 100 events a second
+
+    await stage.clock.run(process.run_until(seconds(170)))
+
+    sent = stage.sent()
+    days = -(-len(sent) // DAY_EVENTS)
+    assert set(sent.values()) == {1}
+    assert expected(session.session_id, days - 1) <= sent <= expected(session.session_id, days)
+    assert 0.75 * 15_000 < len(sent) < 1.05 * 15_000
+    assert_ordered(stage)
+    books = await stage.books(session.session_id)
+    assert books.balanced
+    assert books.sent_first == len(sent)
+    stored = (await stage.control.read()).session
+    assert stored is not None
+    assert stored.value.end_reason == "duration reached"
+
+
+async def test_the_rate_is_the_streams_over_all_lanes() -> None:
+    stage = Stage()
+    process = stage.process(max_batch_size="10")
+    await process.start(emit_interval_ms=1_000, burst=7)
+    await stage.clock.run(process.run_until(seconds(70)), until_us=seconds(70))
+
+    # Each lane may be a page ahead, and a stage and a lead come first.
+    assert abs(len(stage.hub.events()) - 7 * 66) <= 7 * 5 + 10 * LANES
+
+
+@pytest.mark.parametrize("takes_effect", [False, True])
+async def test_a_process_killed_at_any_write_loses_and_doubles_nothing(takes_effect: bool) -> None:
+    whole = Writes()
+    await _run_two_processes(whole)
+    assert whole.count > 20
+    for fatal in range(1, whole.count + 1):
+        stage, session_id = await _run_two_processes(Writes(fatal=fatal, takes_effect=takes_effect))
+        sent = stage.sent()
+        assert set(sent) >= set(expected(session_id, 1)), fatal
+        assert_ordered(stage)
+        books = await stage.books(session_id)
+        assert books.balanced
+        assert books.generated == books.sent_first + books.pending
+        assert books.sent_first <= sent.total()
+        if not books.pending:
+            assert books.sent_first == len(sent), fatal
+
+
+async def _run_two_processes(writes: Writes) -> tuple[Stage, str]:
+    """The first works until it is killed, then another one, for less than a lease and two sweeps longer."""
+    stage = Stage()
+    session = await stage.process().start(emit_interval_ms=100, burst=50, duration_minutes=0.5)
+    first = stage.process(writes, max_batch_size="20", max_buffer_size="200")
+    with contextlib.suppress(Killed):
+        await stage.clock.run(first.run_until(seconds(3.5)))
+    await stage.clock.run(stage.process(max_batch_size="20", max_buffer_size="200").run_until(seconds(45)))
+    return stage, session.session_id
+
+
+async def test_messages_doubled_and_lost_change_nothing() -> None:
+    stage = Stage()
+    process = stage.process(max_batch_size="20")
+    session = await process.start(emit_interval_ms=10, burst=100)
+
+    async def play() -> None:
+        await asyncio.gather(*(process.stage.run(seconds(20)) for _ in range(3)))
+        await stage.clock.sleep_until(seconds(3))
+        await asyncio.gather(*(one.drain.run(seconds(30)) for one in (process, process, stage.process())))
+
+    await stage.clock.run(play())
+
+    assert stage.sent() == expected(session.session_id, 1)
+    assert_ordered(stage)
+    assert (await stage.books(session.session_id)).balanced
+
+
+async def test_clear_while_staging_and_draining_fences_both_and_balances() -> None:
+    for instant in (0.0, 2.0, 2.3, 2.6, 3.1, 4.0):
+        stage = Stage()
+        process = stage.process(max_batch_size="10", max_buffer_size="100")
+        session = await process.start(emit_interval_ms=100, burst=20)
+
+        cleared = await stage.clock.run(_clear_at(process, instant))
+        books = await stage.books(session.session_id)
+        assert books.balanced
+        assert books.outbox_cleared <= (cleared or 0)
+        assert books.sent_first == stage.sent().total() == len(stage.sent())
+        await stage.clock.run(process.run_until(seconds(60)))
+        assert (await stage.books(session.session_id)).balanced
+        assert_ordered(stage)
+        assert stage.sent().total() == len(stage.sent())
+        assert len(stage.sent()) > 700
+        desk = await stage.outbox.desk()
+        assert desk.timeline is not None
+        assert desk.timeline.value.purging == ()
+
+
+async def _clear_at(process: OutboxProcess, instant: float) -> int:
+    async def clear() -> int:
+        await process.clock.sleep_until(seconds(instant))
+        return await process.clearing.clear()
+
+    clearing = asyncio.create_task(clear())
+    await process.run_until(seconds(5))
+    return await clearing
+
+
+async def test_an_open_breaker_consumes_no_attempt_and_nothing_is_lost() -> None:
+    stage = Stage()
+    process = stage.process(
+        max_batch_size="50", retry_attempts="0", failure_threshold="2", timeout_seconds="5", half_open_max_calls="1"
+    )
+    session = await process.start(emit_interval_ms=100, burst=50)
+    down = Fault(
+        outcome=SendFailed(category=ErrorCategory.CONNECTION_ERROR, detail="down"), remaining=None, stored=False
+    )
+    stage.hub.inject(down)
+    await stage.clock.run(process.run_until(seconds(20)))
+    books = await stage.books(session.session_id)
+    assert books.balanced
+    assert 0 < books.dead_lettered <= 6 * 50
+    stage.hub.withdraw_faults()
+
+    await stage.clock.run(process.run_until(seconds(90)))
+
+    after = await stage.books(session.session_id)
+    assert after.balanced
+    assert after.dead_lettered <= books.dead_lettered + 50
+    assert after.sent_first == stage.sent().total()
+    assert process.evicted_to
+    assert len(stage.sent()) + after.dead_lettered + after.pending == after.generated
+
+
+async def test_pause_stop_and_drain_without_a_stream() -> None:
+    stage = Stage()
+    process = stage.process(max_batch_size="10")
+    session = await process.start(emit_interval_ms=1_000, burst=20)
+    await stage.clock.run(process.run_until(seconds(8)))
+    await process.control.pause()
+    await stage.clock.run(process.run_until(seconds(12)))
+    paused_at = len(stage.hub.events())
+    await stage.clock.run(process.run_until(seconds(30)))
+    assert len(stage.hub.events()) == paused_at > 0
+    await process.control.resume()
+    await stage.clock.run(process.run_until(seconds(40)))
+    assert len(stage.hub.events()) > paused_at
+
+    async def stop() -> object:
+        running = asyncio.create_task(process.run_until(seconds(60)))
+        stopped = await process.control.stop()
+        await running
+        return stopped
+
+    await stage.clock.run(stop())
+    stored = (await stage.control.read()).session
+    assert stored is not None
+    assert not stored.value.active
+    stopped_at = len(stage.hub.events())
+    books = await stage.books(session.session_id)
+    assert books.pending == DAY_EVENTS - stopped_at > 0
+
+    order = DrainOrder(operation_id="o", session_id=None, active=True, emit_interval_ms=100, burst=100)
+    await stage.outbox.save_order(order, version=None)
+    await stage.clock.run(process.run_until(seconds(90)))
+
+    assert stage.sent() == expected(session.session_id, 1)
+    assert (await stage.books(session.session_id)).balanced
+    desk = await stage.outbox.desk()
+    assert desk.order is not None
+    assert not desk.order.value.active
