@@ -94,6 +94,15 @@ param worldProducts int = 1000
 @maxValue(1000000)
 param worldCustomers int = 20000
 
+@description('OUTBOX_FIRST_DAY: the first day that outbox mode stages, such as 2026-01-31.')
+@minLength(10)
+@maxLength(10)
+param outboxFirstDay string = '2026-01-01'
+
+@description('OUTBOX_DAY_SCALE: a staged day has this many times the usual events; a number.')
+@minLength(1)
+param outboxDayScale string = '1'
+
 @description('RATE_LIMIT_START: starts of a stream a minute, over all instances; 0 lifts the limit.')
 @minValue(0)
 @maxValue(1000)
@@ -439,6 +448,8 @@ var streamSettings = {
   WORLD_DISTRIBUTION_CENTERS: string(worldDistributionCenters)
   WORLD_PRODUCTS: string(worldProducts)
   WORLD_CUSTOMERS: string(worldCustomers)
+  OUTBOX_FIRST_DAY: outboxFirstDay
+  OUTBOX_DAY_SCALE: outboxDayScale
   RATE_LIMIT_START: string(rateLimitStart)
   RATE_LIMIT_TEST: string(rateLimitTest)
   RATE_LIMIT_DISRUPTION: string(rateLimitDisruption)

@@ -32,6 +32,7 @@ var queries = {
   'achieved-rate': loadTextContent('../alerts/kql/achieved-rate.kql')
   'tick-staleness': loadTextContent('../alerts/kql/tick-staleness.kql')
   'watch-silent': loadTextContent('../alerts/kql/watch-silent.kql')
+  'storage-unreachable': loadTextContent('../alerts/kql/storage-unreachable.kql')
   'dlq-growth': loadTextContent('../alerts/kql/dlq-growth.kql')
   'dlq-size': loadTextContent('../alerts/kql/dlq-size.kql')
   'poison-messages': loadTextContent('../alerts/kql/poison-messages.kql')

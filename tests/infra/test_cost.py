@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
 from local.paths import ROOT
+from tests.edge.test_functions import index
 from tests.infra.bicep import INFRA
 from tests.infra.telemetry import log_rules
 
@@ -17,6 +18,10 @@ PRICES: Final = {key: float(price) for key, price in re.findall(r"^\| ([a-z0-9-]
 HOURS: Final = 730
 SECONDS: Final = HOURS * 3_600
 GIGABYTES: Final = 2
+A_MINUTE: Final = {"*/5 * * * * *": 12.0, "0 * * * * *": 1.0, "30 */5 * * * *": 0.2}
+"""How often timers of these schedules run."""
+RUNS_A_MINUTE: Final = 13.2
+"""Of the timers that have no instance kept warm."""
 
 
 def rows(heading: str) -> list[list[str]]:
@@ -46,6 +51,7 @@ def test_a_stream_costs_what_its_parts_cost(row: list[str]) -> None:
     millions = rate * SECONDS / 1_000_000
     parts = (
         GIGABYTES * SECONDS * (PRICES["flex-baseline"] + PRICES["flex-ready"])
+        + RUNS_A_MINUTE * HOURS * 60 * (GIGABYTES * PRICES["flex-demand"] + PRICES["flex-million"] / 1_000_000)
         + shards * GIGABYTES * SECONDS * PRICES["flex-demand"],
         units * HOURS * PRICES["hub-unit"] + millions * PRICES["hub-million"]
         if row[1].endswith("TU")
@@ -66,6 +72,16 @@ def test_the_rates_are_those_that_were_asked_for_and_fit_their_hubs() -> None:
         takes = 1_000 if kind == "TU" else 5_000_000 / 500
         assert int(units) * takes >= 1.2 * rate
         assert (kind == "TU") == (1.2 * rate / 1_000 <= 40)
+
+
+def test_the_other_timers_run_as_often_as_is_said() -> None:
+    triggers: dict[str, Any] = {name: function["trigger"] for name, function in index().items()}
+    schedules = [
+        trigger["schedule"]
+        for name, trigger in triggers.items()
+        if trigger["type"] == "timerTrigger" and name != "stream_tick"
+    ]
+    assert sum(A_MINUTE[schedule] for schedule in schedules) == pytest.approx(RUNS_A_MINUTE)
 
 
 def test_what_is_added_is_computed() -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from tests.infra.bicep import bicep_files
-from tests.infra.telemetry import CONTRACT, Rows, bind, calm, evaluate, log_rules, record, request, within
+from tests.infra.telemetry import CONTRACT, Rows, bind, calm, evaluate, log_rules, record, request, trace, within
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,7 +53,7 @@ TROUBLE: Final[dict[str, Rows]] = {
     "low-throughput": summaries(events_per_second=4.0),
     "success-rate": growing(events_generated=100_000, events_sent=90_000, events_failed=10_000),
     "failure-rate": growing(events_generated=100_000, events_sent=94_000, events_failed=6_000),
-    "breaker-trips": several("breaker_transition", 4, 12),
+    "breaker-trips": {"traces": [record("breaker_transition", 50 - 12 * trip, trips=trip) for trip in range(1, 5)]},
     "breaker-open": summaries(
         status="error", circuit_breaker_state="open", circuit_breaker_open_seconds=400.0, events_per_second=0.0
     ),
@@ -67,7 +67,8 @@ TROUBLE: Final[dict[str, Rows]] = {
     "outbox-age": summaries(mode="outbox", outbox_pending=5_000, outbox_oldest_pending_seconds=20_000.0),
     "connection-test": several("connection_check", 2, 5, success=False, reason="not authorized"),
     "connection-latency": several("connection_check", 6, 5, response_time_ms=2_500.0),
-    "http-errors": {"requests": [request(ago, code="500", success=False) for ago in range(12)]},
+    "storage-unreachable": several("stream_watch", 4, 1, tick_staleness_seconds=0.0, status="storage_unavailable"),
+    "http-errors": {"traces": [trace("request_failed\nTraceback (most recent call last):", ago) for ago in range(12)]},
     "function-failures": {"requests": [request(ago, name="stream_tick", code="0", success=False) for ago in range(6)]},
 }
 """Telemetry that each rule has to fire on."""
@@ -88,7 +89,11 @@ NO_TROUBLE: Final[dict[str, dict[str, Rows]]] = {
         "nothing generated": growing(events_generated=0, events_failed=0),
     },
     "breaker-trips": {
-        "three trips": several("breaker_transition", 3, 12),
+        "three trips, told by five instances": {
+            "traces": [
+                record("breaker_transition", 50 - 12 * trip, trips=trip) for trip in range(1, 4) for _ in range(5)
+            ]
+        },
         "recoveries": several("breaker_transition", 9, 5, from_state="half_open", to_state="closed"),
     },
     "breaker-open": {
@@ -108,12 +113,8 @@ NO_TROUBLE: Final[dict[str, dict[str, Rows]]] = {
     "connection-latency": {
         "slow failures count as failures": several("connection_check", 6, 5, success=False, response_time_ms=9_999.0)
     },
-    "http-errors": {
-        "an unhealthy stream": {
-            "requests": [request(ago, name="stream_health", code="503", success=False) for ago in range(12)]
-        },
-        "requests refused": {"requests": [request(ago, code="400", success=False) for ago in range(12)]},
-    },
+    "http-errors": {"a few": {"traces": [trace("request_failed\nTraceback", ago) for ago in range(9)]}},
+    "storage-unreachable": {"once": several("stream_watch", 1, 1, status="storage_unavailable")},
     "function-failures": {
         "good ticks": {"requests": [request(ago, name="stream_tick", code="0") for ago in range(12)]}
     },

@@ -38,7 +38,7 @@ def test_reads_only_what_the_contract_promises(name: str) -> None:
 def test_every_query_runs_on_the_telemetry_of_a_healthy_stream() -> None:
     with_rows = {
         "now", "event-rate", "event-types", "outcomes", "failure-rate", "volume", "dead-letters", "outbox",
-        "connections", "connection-test", "staleness", "functions", "reconciliation",
+        "connections", "connection-test", "staleness", "reconciliation",
     }  # fmt: skip
     workspace = [{"TimeGenerated": row["timestamp"], "Message": row["message"]} for row in calm()["traces"]]
     found = evaluate({name: (query, calm() | {"AppTraces": workspace}) for name, query in QUERIES.items()})
