@@ -222,6 +222,7 @@ class Application:
                 view, hub_name=self.hub_name, connection_string=self.redacted_connection_string
             ),
             dead_letters=lambda view: self._dead_letters.summary(max_size=view.config.dlq_max_size),
+            outbox=lambda _view: self._outbox.report(),
         )
 
     def metrics(self) -> Metrics:
@@ -248,6 +249,7 @@ class Application:
                 view, hub_name=self.hub_name, connection_string=self.redacted_connection_string
             ),
             dlq=await self._dead_letters.summary(max_size=view.config.dlq_max_size),
+            outbox=await self._outbox.report(),
             settings=self._which_are_set,
             problems=self.problems,
         )

@@ -44,6 +44,7 @@ class Diagnostics:
     dlq: Any
     """As ``GET /api/stream/dlq/summary``."""
     outbox: Any
+    """As ``GET /api/stream/outbox/status``."""
     versions: dict[str, str | None]
     process: dict[str, float | None]
     settings: dict[str, bool]
@@ -57,6 +58,7 @@ def diagnostics(
     health: HealthReport,
     config: dict[str, Any],
     dlq: Any,
+    outbox: Any,
     settings: Mapping[str, bool],
     problems: tuple[SettingProblem, ...],
 ) -> Diagnostics:
@@ -69,7 +71,7 @@ def diagnostics(
         config=config,
         circuit_breaker=reports.circuit_breaker(view.breaker, enabled=view.config.circuit_breaker_enabled),
         dlq=dlq,
-        outbox=None,
+        outbox=outbox,
         versions={"python": sys.version.split()[0], "platform": platform.platform(), **_packages()},
         process={"resident_memory_bytes": process.resident_bytes(), "cpu_seconds": round(process.cpu_seconds(), 3)},
         settings=dict(settings),

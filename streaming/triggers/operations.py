@@ -14,6 +14,7 @@ from streaming.flows.dead_letters import Summary
 from streaming.flows.diagnostics import Diagnostics
 from streaming.flows.health import HealthReport
 from streaming.flows.history import HistoryReport
+from streaming.flows.outbox import OutboxReport, Preview
 from streaming.flows.redrive import RedriveReport
 from streaming.flows.reports import BreakerReport, PauseReport, StatisticsReport, StatusReport
 from streaming.flows.state import StateDocument
@@ -246,6 +247,32 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         summary="Give them up",
         answer=responses.Cleared,
         query=requests.CategoryQuery,
+        refusals=_BUSY,
+    ),
+    "outbox_status": _get("/api/stream/outbox/status", "Outbox", "How many events are in which phase", OutboxReport),
+    "outbox_preview": _get(
+        "/api/stream/outbox/preview",
+        "Outbox",
+        "Events of one phase, the oldest first",
+        Preview,
+        query=requests.PreviewQuery,
+    ),
+    "outbox_drain_order": _post(
+        "/api/stream/outbox/drain",
+        "Outbox",
+        "Have what is pending sent, with or without a stream",
+        responses.DrainOrdered,
+        body=requests.DrainBody,
+        status=202,
+        refusals={400: "There is nothing to send to.", **_BUSY},
+    ),
+    "outbox_clear": Operation(
+        method="delete",
+        path="/api/stream/outbox/clear",
+        tag="Outbox",
+        summary="Give up what is pending",
+        answer=responses.Cleared,
+        body=requests.NoQuery,
         refusals=_BUSY,
     ),
     "disruption_create": _post(

@@ -87,6 +87,13 @@ class Cleared(Done):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DrainOrdered(Done):
+    """The drain has been asked for."""
+
+    operation_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BooksReport:
     """Every term of the two equations that must hold, and whether they do."""
 
