@@ -1,0 +1,73 @@
+"""Who may call what, with the keys asked for as in Azure."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from streaming.triggers.operations import OPERATIONS
+from tests.stack_process import StackProcess
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+KEYS: Final = {
+    "masterKey": "a-master-key",
+    "functionKeys": {"operators": "a-host-key"},
+    "functions": {
+        name: {"readers": "a-readers-key"} for name, operation in OPERATIONS.items() if operation.method == "get"
+    },
+}
+"""A reader's key opens each function that only reads: the same value, under the same name, for each of them."""
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StackProcess]:
+    data = tmp_path_factory.mktemp("stack")
+    (data / "host-keys.json").write_text(json.dumps(KEYS), encoding="utf-8")
+    with StackProcess(data, "--auth", "--no-stream") as running:
+        yield running
+
+
+def status_of(stack: StackProcess, name: str, *, key: str | None, in_query: bool = False) -> int:
+    operation = OPERATIONS[name]
+    path = operation.path.format(**dict.fromkeys(operation.path_parameters, "stores"))
+    query = f"?code={key}" if key and in_query else ""
+    request = urllib.request.Request(  # noqa: S310 - http
+        f"{stack.url}{path}{query}",
+        method=operation.method.upper(),
+        data=b"[]" if operation.body else None,  # Refused by whoever is let in: nothing is changed here.
+        headers={"x-functions-key": key} if key and not in_query else {},
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - http
+            status: int = answer.status
+    except urllib.error.HTTPError as refused:
+        with refused:
+            status = refused.code
+    return status
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_no_key_or_a_wrong_one_opens_only_what_is_anonymous(name: str, stack: StackProcess) -> None:
+    for key in (None, "a-wrong-key"):
+        status = status_of(stack, name, key=key)
+        assert (status == 401) is not OPERATIONS[name].anonymous, status
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+@pytest.mark.parametrize("key", ["a-host-key", "a-master-key"])
+def test_a_host_key_opens_everything(name: str, key: str, stack: StackProcess) -> None:
+    assert status_of(stack, name, key=key) in {200, 400, 404}
+    assert status_of(stack, name, key=key, in_query=True) in {200, 400, 404}
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_a_readers_key_opens_what_only_reads(name: str, stack: StackProcess) -> None:
+    operation = OPERATIONS[name]
+    may = operation.method == "get" or operation.anonymous
+    assert (status_of(stack, name, key="a-readers-key") != 401) is may
