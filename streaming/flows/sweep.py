@@ -49,7 +49,7 @@ class SweepFlow:
 
     async def poisoned(self, queue: str) -> None:
         """Record a message that was given up. What it asked for is in the table: the next sweep asks for it again."""
-        telemetry.error(logger, "message_poisoned", queue=queue)
+        telemetry.error(logger, "poison_message", queue=queue)
         pulse = (await self._desk.look()).desk.pulse
         before = pulse.value if pulse else Pulse(operation_id="", heartbeat_us=0)
         counted = replace(before, poisoned=before.poisoned + 1, operation_id=self._ports.new_id())
