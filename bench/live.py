@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from streaming.wiring import Application
 
 _ROUNDS: Final = 5
-_STREAM_SECONDS: Final = 6
-_SDK_EVENTS: Final = 40_000
+_STREAM_SECONDS: Final = 5
+_SDK_EVENTS: Final = 25_000
 _PARTITIONS: Final = 4
 _HIGH_PROFILE: Final = {"max_batch_size": 1_000}
 _INTERVAL_MS, _BURST = 100, 20_000
