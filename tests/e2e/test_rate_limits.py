@@ -1,0 +1,45 @@
+"""What is limited per minute is refused beyond, and says when to come back; nothing else is."""
+
+from __future__ import annotations
+
+import urllib.error
+import urllib.request
+from typing import TYPE_CHECKING
+
+from tests.stack_process import StackProcess
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
+
+def refusal(stack: StackProcess, path: str, body: bytes) -> tuple[int, int]:
+    """The status of one request more, and after how many seconds it says to come back."""
+    request = urllib.request.Request(stack.url + path, method="POST", data=body)  # noqa: S310 - http
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - http
+            return answer.status, 0
+    except urllib.error.HTTPError as refused:
+        with refused:
+            return refused.code, int(refused.headers.get("retry-after", 0))
+
+
+def test_limits_hold_over_all_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, limit in {"START": 2, "TEST": 2, "DISRUPTION": 2, "VALIDATION": 2}.items():
+        monkeypatch.setenv(f"RATE_LIMIT_{name}", str(limit))
+    with StackProcess(tmp_path, "--no-stream", "--workers", "2") as stack:
+        for path, body in {
+            "/api/stream/start": b'{"duration_minutes": 1}',
+            "/api/stream/test": b"",
+            "/api/disruption/create": b'{"disruption_type": "inventory_shortage", "target_id": "store_1"}',
+            "/api/config/validate": b"{}",
+        }.items():
+            allowed = [refusal(stack, path, body)[0] for _ in range(2)]
+            assert 429 not in allowed, path
+            status, wait_seconds = refusal(stack, path, body)
+            assert status == 429, path
+            assert 1 <= wait_seconds <= 60
+        # Validating connection strings is counted together with validating configurations.
+        assert refusal(stack, "/api/stream/validate-connection", b'{"connection_string": "x"}')[0] == 429
+        assert stack.ask("GET", "/api/stream/status")[0] == 200
