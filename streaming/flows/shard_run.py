@@ -95,13 +95,16 @@ class ShardRun:
             asyncio.create_task(lanes.work(lane), name=f"lane-{lane}") for lane in range(self._ledger.cursor.lanes)
         ]
         try:
-            return await _result_of(committer, helpers)
+            in_order = await _result_of(committer, helpers)
         except asyncio.CancelledError:
             await _cancel((committer, *helpers))
             await self._hand_back()
             raise
         finally:
             await _cancel((committer, *helpers))
+        if self._ledger.letters_written.is_set():
+            await self._evict()  # The last letters of all, perhaps: nobody else would look after them.
+        return in_order
 
     async def _feed(self, lanes: Lanes) -> None:
         """Generate each planned burst and hand it over at its instant."""
@@ -128,10 +131,18 @@ class ShardRun:
         """Keep the dead-letter queue within its size: beside the commits that add to it, so as to delay none."""
         while True:
             await self._ledger.letters_written.wait()
-            self._ledger.letters_written.clear()
-            # Whatever stands in the way now, the next letter or the next invocation brings another chance.
-            with contextlib.suppress(StorageUnavailableError):
-                await self._ports.dead_letters.evict(self._intent.config.dlq_max_size)
+            await self._evict()
+
+    async def _evict(self) -> None:
+        self._ledger.letters_written.clear()
+        try:
+            await self._ports.dead_letters.evict(self._intent.config.dlq_max_size)
+        except StorageUnavailableError as error:
+            # The next letter or the next invocation brings another chance.
+            telemetry.warning(logger, "storage_unavailable", detail=str(error))
+        except asyncio.CancelledError:
+            self._ledger.letters_written.set()  # Not done yet: for whoever ends the run.
+            raise
 
     async def _next_plan(self) -> WindowPlan | None:
         """The next planned window that isn't being run; None once the invocation is to take up no more."""

@@ -15,7 +15,7 @@ from streaming.adapters.memory_publisher import Fault
 from streaming.core.dead_letter import LetterFilter
 from streaming.core.outcome import ErrorCategory, SendFailed
 from streaming.core.tally import Books
-from streaming.flows import letter_reports
+from streaming.flows import health, letter_reports
 from streaming.flows.control import LEAD_US
 from streaming.flows.dead_letters import Position, QueueBusyError
 from streaming.flows.redrive import RUN_SECONDS, RedriveReport, RedriveRequest
@@ -433,6 +433,18 @@ async def test_the_owner_evicts_the_oldest_beyond_the_size(caplog: pytest.LogCap
     assert {event.trace_id for event in kept} <= {event.trace_id for event in stage.hub.events()}
 
 
+async def test_the_last_letters_of_a_stream_are_bounded_too() -> None:
+    stage = Stage()
+    process = stage.process(None, **ONE_ATTEMPT, dlq_max_size="30")
+    await start(process, emit_interval_ms=500, burst=11, duration_minutes=0.1)
+    stage.hub.inject(failing(ErrorCategory.THROTTLING))
+
+    await stage.clock.run(process.tick_until(stage.clock.now_us() + 20 * MICROSECONDS))
+
+    counted = await books(process)
+    assert (counted.dead_lettered, counted.in_dlq) == (12 * 11, 30)
+
+
 async def test_eviction_begins_with_the_oldest_session() -> None:
     stage = Stage()
     await stream_with_dead_letters(stage, ErrorCategory.NOT_FOUND)
@@ -469,3 +481,20 @@ async def test_earlier_sessions_cost_nothing_once_their_letters_have_gone() -> N
     assert stage.shards.round_trips + stage.control.round_trips - before == 2
     assert view.dlq_size == 0
     assert view.books.cleared == 22
+
+
+@pytest.mark.parametrize(("max_size", "status"), [("28", "healthy"), ("27", "filling"), ("22", "filling")])
+async def test_health_warns_from_80_percent(max_size: str, status: str) -> None:
+    stage = Stage()
+    process = await stream_with_dead_letters(stage, ErrorCategory.THROTTLING, dlq_max_size=max_size)
+
+    report = health.report(
+        now_us=stage.clock.now_us(),
+        view=await process.observer.view(),
+        storage_error=None,
+        hub_name="hub",
+        problems=(),
+    )
+
+    check = report.checks["dead_letter_queue"]
+    assert (check["status"], check["size"], check["max_size"]) == (status, 22, int(max_size))
