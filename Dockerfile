@@ -35,5 +35,5 @@ USER 10001:10001
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=3s --start-period=60s --retries=3 \
     CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/health', timeout=2)"]
-ENTRYPOINT ["/bin/sh", "/home/site/start.sh"]
+ENTRYPOINT ["/bin/bash", "/home/site/start.sh"]
 CMD ["/opt/startup/start_nonappservice.sh"]

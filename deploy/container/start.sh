@@ -1,5 +1,6 @@
-#!/bin/sh
+#!/bin/bash
 # Says what is missing before the Functions host starts and says it in its own words; then becomes the host.
+# bash, because dash would drop settings with dots in their names (AzureWebJobs.<function>.Disabled).
 set -eu
 
 has_storage() {

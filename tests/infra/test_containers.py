@@ -13,6 +13,7 @@ import pytest
 from local.paths import ROOT
 from shared.settings import read_settings
 from streaming.adapters.event_hubs.connection import HubConnection, read_hub_connection
+from tests.edge.test_functions import index
 from tests.infra.bicep import bicep_files
 from tests.infra.checkers.installing import python_environment, run, run_python
 
@@ -58,6 +59,7 @@ def test_the_image_listens_on_8000_as_nobody_in_particular() -> None:
     assert "\nEXPOSE 8000\n" in text
     assert re.findall(r"^USER (\S+)", text, re.MULTILINE) == ["10001:10001"]
     assert "http://127.0.0.1:8000/health" in text
+    assert 'ENTRYPOINT ["/bin/bash", "/home/site/start.sh"]' in text
 
 
 def test_the_image_has_what_is_shipped_and_nothing_else() -> None:
@@ -80,7 +82,7 @@ def test_the_image_has_what_is_shipped_and_nothing_else() -> None:
 
 def start(**environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(  # noqa: S603 - our own script
-        ["/bin/sh", str(START), "/usr/bin/env"],
+        ["/bin/bash", str(START), "/usr/bin/env"],
         env={"PATH": os.environ["PATH"], **environment},
         capture_output=True,
         text=True,
@@ -105,6 +107,11 @@ def test_starts_with_storage_and_hands_on_the_number_of_workers(name: str) -> No
 
 def test_an_empty_setting_is_no_storage() -> None:
     assert start(AzureWebJobsStorage="").returncode == 64
+
+
+def test_settings_with_dots_reach_the_host() -> None:
+    done = start(**{"AzureWebJobsStorage": "somewhere", "AzureWebJobs.stream_tick.Disabled": "true"})
+    assert "AzureWebJobs.stream_tick.Disabled=true" in done.stdout.splitlines()
 
 
 def test_warns_when_there_is_nothing_to_send_to() -> None:
@@ -203,6 +210,17 @@ def test_keda_starts_workers_for_the_queues_of_the_app(manifests: dict[str, Any]
     assert queues == {name.replace("${prefix}", "retail") for name in declared if not name.endswith("-poison")}
     names = {entry["name"] for entry in manifests["workers.yaml"]["spec"]["template"]["spec"]["containers"][0]["env"]}
     assert {trigger["metadata"]["connectionFromEnv"] for trigger in scaled["spec"]["triggers"]} <= names
+
+
+def test_workers_run_the_queue_functions_and_nothing_else(manifests: dict[str, Any]) -> None:
+    (container,) = manifests["workers.yaml"]["spec"]["template"]["spec"]["containers"]
+    named = {
+        entry["value"] for entry in container["env"] if entry["name"].startswith("AzureFunctionsJobHost__functions__")
+    }
+    triggers: dict[str, Any] = {name: function["trigger"]["type"] for name, function in index().items()}  # type: ignore[index]  # JSON
+    assert {name for name, trigger in triggers.items() if trigger == "queueTrigger"} <= named
+    assert not {name for name, trigger in triggers.items() if trigger != "queueTrigger"} & named
+    assert "httpGet" not in container["livenessProbe"], "there is no route"
 
 
 def test_labels_and_ports_meet(manifests: dict[str, Any]) -> None:
