@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from azure.eventhub import EventData
 
 PATIENCE_SECONDS = 120.0
+"""How long nothing may arrive before what is missing counts as lost."""
 
 
 async def read_all(connection_string: str, hub: str = "retail-events") -> dict[str, list[EventData]]:
@@ -27,24 +28,27 @@ async def read_all(connection_string: str, hub: str = "retail-events") -> dict[s
             if not properties["is_empty"]:
                 last[partition] = properties["last_enqueued_sequence_number"]
                 missing.add(partition)
-        complete = asyncio.Event()
+        arrived = asyncio.Event()
         if not missing:
             return received
 
         async def take(context: Any, events: list[EventData]) -> None:
             partition = context.partition_id
             received[partition] += events
-            if events and (events[-1].sequence_number or 0) >= last.get(partition, 0):
+            if not events:
+                return  # Nothing came within the wait: no progress.
+            if (events[-1].sequence_number or 0) >= last.get(partition, 0):
                 missing.discard(partition)
-            if not missing:
-                complete.set()
+            arrived.set()
 
         receiving = asyncio.ensure_future(
             client.receive_batch(on_event_batch=take, starting_position="-1", max_batch_size=5_000, max_wait_time=1)
         )
         try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                await complete.wait()
+            while missing:
+                arrived.clear()
+                async with asyncio.timeout(PATIENCE_SECONDS):
+                    await arrived.wait()
         finally:
             receiving.cancel()
             await asyncio.gather(receiving, return_exceptions=True)
