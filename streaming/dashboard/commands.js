@@ -16,8 +16,9 @@ export class Commands {
     this.drain = formDialog("drain-dialog", async (form) => this.done(await call("POST", "api/stream/outbox/drain", fieldsOf(form))));
     for (const { form } of [this.start, this.pace]) paceHint(form, () => this.overview.profiles);
 
-    this.button("start", () => this.openPace(this.start));
-    this.button("pace", () => this.openPace(this.pace));
+    byId("start").addEventListener("click", () => this.openPace(this.start));
+    byId("pace").addEventListener("click", () => this.openPace(this.pace));
+    byId("outbox-drain").addEventListener("click", () => this.drain.open());
     this.button("pause", () => this.post("pause"));
     this.button("resume", () => this.post("resume"));
     this.asking("stop", () => this.post("stop"), {
@@ -35,7 +36,6 @@ export class Commands {
       text: "Nothing is sent until it is reset. Events that are due wait, as long as they can be caught up.",
       yes: "Open it",
     });
-    this.button("outbox-drain", () => this.drain.open());
     this.asking("outbox-clear", async () => this.done(await call("DELETE", "api/stream/outbox/clear")), {
       title: "Clear the outbox?",
       text: "All pending events are given up. They are counted as cleared and can’t be brought back.",
@@ -55,7 +55,6 @@ export class Commands {
     byId(id).addEventListener("click", async (click) => {
       const button = click.currentTarget;
       if (await confirmed(question)) await during(button, work);
-      this.allow();
     });
   }
 

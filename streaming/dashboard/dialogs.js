@@ -53,7 +53,8 @@ export const wordsOf = (problem) => (problem.isAbsent ? "Not available on this v
 
 /** Run `work` for a button: it can't be pressed twice, and a refusal is shown in the API's words. */
 export async function during(button, work) {
-  button.disabled = true;
+  // Not disabled: that would take the keyboard's focus away.
+  if (button.hasAttribute("aria-busy")) return undefined;
   button.setAttribute("aria-busy", "true");
   try {
     return await work();
@@ -62,7 +63,6 @@ export async function during(button, work) {
     notify(wordsOf(problem), { bad: true });
     return undefined;
   } finally {
-    button.disabled = false;
     button.removeAttribute("aria-busy");
   }
 }

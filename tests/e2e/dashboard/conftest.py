@@ -1,0 +1,47 @@
+"""One local stack and one Chromium for all tests of the dashboard; each test has a tab of its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+from local.chromium import ARGUMENTS, ensure_chromium
+from tests.e2e.dashboard.page import Dashboard
+from tests.stack_process import StackProcess, wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Browser
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=ensure_chromium(), args=list(ARGUMENTS))
+        yield running
+        running.close()
+
+
+@pytest.fixture(scope="session")
+def dashboard_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StackProcess]:
+    with StackProcess(tmp_path_factory.mktemp("dashboard"), "--no-stream") as running:
+        yield running
+
+
+@pytest.fixture
+def stack(dashboard_stack: StackProcess) -> Iterator[StackProcess]:
+    """The stack, without a stream before and after each test."""
+    yield dashboard_stack
+    dashboard_stack.ask("POST", "/api/stream/stop")
+    wait_until(lambda: dashboard_stack.status().get("status") == "stopped", "the stream to stop")
+
+
+@pytest.fixture
+def dashboard(stack: StackProcess, browser: Browser) -> Iterator[Dashboard]:
+    """The page, opened, before anything has answered for sure."""
+    with Dashboard.opened(browser, stack.url) as page:
+        yield page
+        page.assert_nothing_went_wrong()
