@@ -22,13 +22,15 @@ def request(path: str, headers: Mapping[str, str] | None = None, **route: str) -
 
 
 async def page(headers: Mapping[str, str] | None = None) -> func.HttpResponse:
-    return await dashboard.dashboard(request("/", headers))
+    answer: func.HttpResponse = await dashboard.dashboard(request("/", headers))
+    return answer
 
 
 async def file(name: str, headers: Mapping[str, str] | None = None, version: str = "") -> func.HttpResponse:
     version = version or dashboard.site().version
     asked = request(f"/dashboard/{version}/{name}", headers, version=version, file=name)
-    return await dashboard.dashboard_files(asked)
+    answer: func.HttpResponse = await dashboard.dashboard_files(asked)
+    return answer
 
 
 async def test_the_page_names_files_that_are_there() -> None:
