@@ -48,7 +48,7 @@ from streaming.flows.history import History
 from streaming.flows.live import LiveFlow, LivePorts
 from streaming.flows.metrics import Metrics
 from streaming.flows.observe import Observer
-from streaming.flows.outbox import Outbox
+from streaming.flows.outbox import Outbox, OutboxReport
 from streaming.flows.outbox_desk import OutboxPorts
 from streaming.flows.overview import OverviewFlow
 from streaming.flows.rate_limits import RateLimits
@@ -285,13 +285,24 @@ class Application:
         except SettingsError as error:
             raise StorageUnavailableError(str(error)) from error
 
+    async def _outbox_if_possible(self) -> OutboxReport:
+        try:
+            return await self._outbox.report()
+        except SettingsError as error:
+            raise StorageUnavailableError(str(error)) from error
+
     @cached_property
     def _metrics(self) -> Metrics:
-        return Metrics(view=self._view_if_possible, clock=self.clock, send_latency=self._send_latency)
+        return Metrics(
+            view=self._view_if_possible,
+            outbox=self._outbox_if_possible,
+            clock=self.clock,
+            send_latency=self._send_latency,
+        )
 
     @cached_property
     def _summaries(self) -> Summaries:
-        return Summaries(view=self._view_if_possible, clock=self.clock)
+        return Summaries(view=self._view_if_possible, outbox=self._outbox_if_possible, clock=self.clock)
 
     @cached_property
     def _live(self) -> LiveFlow:

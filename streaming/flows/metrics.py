@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from shared.clock import Clock
     from streaming.flows.observe import StreamView
+    from streaming.flows.outbox import OutboxReport
     from streaming.flows.send_latency import LatencyHistogram
 
 KEPT_US: Final = MICROSECONDS
@@ -37,25 +38,34 @@ class Metrics:
     """Answers scrapes, also when storage is away."""
 
     def __init__(
-        self, *, view: Callable[[], Awaitable[StreamView]], clock: Clock, send_latency: LatencyHistogram
+        self,
+        *,
+        view: Callable[[], Awaitable[StreamView]],
+        outbox: Callable[[], Awaitable[OutboxReport]],
+        clock: Clock,
+        send_latency: LatencyHistogram,
     ) -> None:
         self._view = view
+        self._outbox = outbox
         self._clock = clock
         self._send_latency = send_latency
         self._looking = asyncio.Lock()
         self._looked_at_us: int | None = None
-        self._seen: StreamView | None = None
+        self._seen: tuple[StreamView, OutboxReport] | None = None
 
     async def text(self) -> str:
         """Every metric, in the text format. Never fails; without storage, only what needs none of it."""
-        return render([*stream_metrics(await self._look()), *self._own()])
+        seen = await self._look()
+        up = gauge("streaming_storage_up", "Whether storage could be read: 1 or 0.", int(seen is not None))
+        return render([up, *(stream_metrics(*seen) if seen else ()), *self._own()])
 
-    async def _look(self) -> StreamView | None:
+    async def _look(self) -> tuple[StreamView, OutboxReport] | None:
         async with self._looking:
             looked_at_us = self._looked_at_us
             if looked_at_us is None or not 0 <= self._clock.now_us() - looked_at_us < KEPT_US:
                 try:
-                    self._seen = await self._view()
+                    view, outbox = await asyncio.gather(self._view(), self._outbox())
+                    self._seen = (view, outbox)
                 except StorageUnavailableError:
                     self._seen = None
                 self._looked_at_us = self._clock.now_us()
@@ -72,12 +82,20 @@ class Metrics:
         return [*metrics, Metric(name="process_cpu_seconds_total", kind="counter", text=text, samples=cpu)]
 
 
-def stream_metrics(view: StreamView | None) -> list[Metric]:
-    """The metrics of one look at the stream; None when storage could not be read."""
-    up = gauge("streaming_storage_up", "Whether storage could be read: 1 or 0.", int(view is not None))
-    if view is None:
-        return [up]
-    return [up, *_gauges(view), *_counters(view), *_labelled(view)]
+def stream_metrics(view: StreamView, outbox: OutboxReport) -> list[Metric]:
+    """The metrics of one look at the stream and its outbox."""
+    return [*_gauges(view), *_of_outbox(outbox), *_counters(view), *_labelled(view)]
+
+
+def _of_outbox(outbox: OutboxReport) -> list[Metric]:
+    return [
+        gauge("streaming_outbox_pending", "Staged events that are to be sent.", outbox.pending + outbox.processing),
+        gauge(
+            "streaming_outbox_oldest_pending_seconds",
+            "How long ago the oldest of them was staged; 0 when there is none.",
+            outbox.oldest_pending_seconds or 0,
+        ),
+    ]
 
 
 def _gauges(view: StreamView) -> list[Metric]:

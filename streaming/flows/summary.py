@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from shared.clock import Clock
     from streaming.flows.observe import StreamView
+    from streaming.flows.outbox import OutboxReport
 
 logger = logging.getLogger(__name__)
 
@@ -34,8 +35,15 @@ class Summaries:
     Run by the stream's timer, of which the platform lets one run at a time: so one instance at a time reports.
     """
 
-    def __init__(self, *, view: Callable[[], Awaitable[StreamView]], clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        view: Callable[[], Awaitable[StreamView]],
+        outbox: Callable[[], Awaitable[OutboxReport]],
+        clock: Clock,
+    ) -> None:
         self._view = view
+        self._outbox = outbox
         self._clock = clock
         self._interval_us = LOOK_US
         self._reported = 0
@@ -72,10 +80,10 @@ class Summaries:
             if is_due:
                 self._reported = now_us // interval_us
                 if view.session is not None and view.session.active:
-                    telemetry.info(logger, "stream_summary", **summary(view))
+                    telemetry.info(logger, "stream_summary", **summary(view, await self._outbox()))
 
 
-def summary(view: StreamView) -> dict[str, Any]:
+def summary(view: StreamView, outbox: OutboxReport) -> dict[str, Any]:
     """The fields of ``stream_summary``."""
     status, statistics = reports.status(view), reports.statistics(view)
     generated, failed = statistics.events_generated, statistics.events_failed
@@ -102,8 +110,8 @@ def summary(view: StreamView) -> dict[str, Any]:
         "circuit_breaker_open_seconds": _open_seconds(view),
         "connection_failures": statistics.connection_failures,
         "dlq_size": statistics.dlq_size,
-        "outbox_pending": view.outbox_pending,
-        "outbox_oldest_pending_seconds": None,
+        "outbox_pending": outbox.pending + outbox.processing,
+        "outbox_oldest_pending_seconds": outbox.oldest_pending_seconds,
         "tick_staleness_seconds": round(view.tick_staleness_seconds, 3),
     }
 

@@ -14,11 +14,28 @@ from streaming.core.event import Event
 from streaming.flows import reports
 from streaming.flows.control import LEAD_US, StartRequest
 from streaming.flows.metrics import Metrics
+from streaming.flows.outbox import OutboxReport
 from streaming.flows.send_latency import BOUNDS_SECONDS, LatencyHistogram, TimedPublisher
 from tests.flows.process import Process
 from tests.flows.virtual_clock import VirtualClock
 
 SAMPLE = re.compile(r"^(?P<name>[a-z_]+(?:\{[^}]*\})?) (?P<value>\S+)$")
+
+
+def outbox_report(*, pending: int = 0, processing: int = 0, oldest_seconds: float | None = None) -> OutboxReport:
+    return OutboxReport(
+        pending=pending,
+        processing=processing,
+        sent=0,
+        failed=0,
+        cleared=0,
+        oldest_pending_ts=None,
+        oldest_pending_seconds=oldest_seconds,
+        latest_sent_ts=None,
+        generated_day=None,
+        staging_day=None,
+        poison_messages=0,
+    )
 
 
 class Stage:
@@ -35,7 +52,16 @@ class Stage:
             publisher=MemoryPublisher(partitions=2),
             clock=self.clock,
         )
-        self.metrics = Metrics(view=self.process.observer.view, clock=self.clock, send_latency=self.histogram)
+        self.outbox = outbox_report()
+        self.metrics = Metrics(
+            view=self.process.observer.view,
+            outbox=self.outbox_report,
+            clock=self.clock,
+            send_latency=self.histogram,
+        )
+
+    async def outbox_report(self) -> OutboxReport:
+        return self.outbox
 
     async def samples(self) -> dict[str, float]:
         lines = (await self.metrics.text()).splitlines()
@@ -66,6 +92,16 @@ async def test_the_numbers_are_those_of_statistics() -> None:
     assert samples["streaming_active"] == samples["streaming_storage_up"] == 1
     by_type = 'streaming_events_generated_by_type_total{event_type="receipt_created"}'
     assert samples[by_type] == statistics.event_type_counts["receipt_created"]
+
+
+async def test_the_outbox_shows_what_waits_and_for_how_long() -> None:
+    stage = Stage()
+    assert (await stage.samples())["streaming_outbox_oldest_pending_seconds"] == 0
+    stage.outbox = outbox_report(pending=500, processing=256, oldest_seconds=12.5)
+    await stage.clock.run(stage.clock.sleep_until(stage.clock.now_us() + MICROSECONDS))
+    samples = await stage.samples()
+    assert samples["streaming_outbox_pending"] == 756
+    assert samples["streaming_outbox_oldest_pending_seconds"] == 12.5
 
 
 async def test_every_metric_has_a_help_and_a_type_once() -> None:

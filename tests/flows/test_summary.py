@@ -16,11 +16,14 @@ from streaming.adapters.memory_publisher import MemoryPublisher
 from streaming.adapters.memory_stores import Faults, MemoryControlStore, MemoryShardStore
 from streaming.flows.control import StartRequest
 from streaming.flows.summary import Summaries, watch
+from tests.flows.test_metrics import outbox_report
 from tests.flows.process import TICK_US, Process
 from tests.flows.virtual_clock import VirtualClock
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from streaming.flows.outbox import OutboxReport
 
 CONTRACT = json.loads((ROOT / "infra" / "telemetry-contract.json").read_text())["records"]
 KINDS: Mapping[str, tuple[type, ...]] = {
@@ -39,6 +42,10 @@ def assert_as_promised(record: str, fields: Mapping[str, Any]) -> None:
         assert isinstance(value, KINDS[kind]) or (value is None and name in contract["nullable"]), (name, value)
 
 
+async def nothing_staged() -> OutboxReport:
+    return outbox_report()
+
+
 class Stage:
     def __init__(self) -> None:
         self.clock = VirtualClock()
@@ -51,7 +58,7 @@ class Stage:
             publisher=MemoryPublisher(partitions=2),
             clock=self.clock,
         )
-        self.summaries = Summaries(view=self.process.observer.view, clock=self.clock)
+        self.summaries = Summaries(view=self.process.observer.view, outbox=nothing_staged, clock=self.clock)
 
     async def tick_for(self, seconds: int) -> None:
         until_us = self.clock.now_us() + seconds * MICROSECONDS
