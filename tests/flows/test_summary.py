@@ -16,8 +16,8 @@ from streaming.adapters.memory_publisher import MemoryPublisher
 from streaming.adapters.memory_stores import Faults, MemoryControlStore, MemoryShardStore
 from streaming.flows.control import StartRequest
 from streaming.flows.summary import Summaries, watch
-from tests.flows.test_metrics import outbox_report
 from tests.flows.process import TICK_US, Process
+from tests.flows.test_metrics import outbox_report
 from tests.flows.virtual_clock import VirtualClock
 
 if TYPE_CHECKING:
