@@ -11,7 +11,7 @@ export VENV PYTHON
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench chaos setup-run setup-test clean
+.PHONY: help run test lint bench screenshots chaos setup-run setup-test clean
 
 # One line of progress a check; its output only when it fails.
 define check
@@ -21,7 +21,7 @@ else echo FAILED; printf '%s\n' "$$output"; exit 1; fi
 endef
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: setup-run ## Start the whole local stack and a stream; Ctrl-C stops it (ARGS="--port 9000 ...")
 	@exec $(python) local/leash.py $$PPID $(python) -m local up $(ARGS)
@@ -37,6 +37,9 @@ lint: setup-test ## Check style, types and the direction of imports
 
 bench: setup-test ## Measure, side by side with the raw SDK; writes bench/results/latest.json
 	@$(python) -m bench $(ARGS)
+
+screenshots: setup-test ## Take the pictures of the dashboard, from a real run, into docs/images
+	@$(python) -m bench.screenshots
 
 chaos: setup-test ## Kill and break a running stack, ROUNDS times (default 5), and check the books
 	@CHAOS_ROUNDS=$(ROUNDS) $(python) -m pytest tests/chaos $(ARGS)
