@@ -234,6 +234,7 @@ class Application:
         return StateFlow(
             control=self._control_store,
             shards=self._shard_store,
+            outbox=self._outbox_store,
             configuration=self.configuration,
             clock=self.clock,
             check_world=lambda session, shard, checkpoint: make_generator(session, shard=shard, checkpoint=checkpoint),

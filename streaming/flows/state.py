@@ -9,13 +9,15 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from datetime import date
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
 from shared.clock import to_iso
 from streaming.core.cursor import Cursor
-from streaming.core.session import Session
+from streaming.core.outbox import Timeline
+from streaming.core.session import Session, WorldSize
 from streaming.ports import ConflictError, ShardCommit
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
     from shared.clock import Clock
     from streaming.flows.configuration import Configuration
+    from streaming.outbox_ports import OutboxStore
     from streaming.ports import ControlStore, ShardStore
 
 VERSION: Final = 1
@@ -35,6 +38,7 @@ class StateRefusal(Enum):
     """Why a document was not imported."""
 
     ACTIVE = "A stream is active here. Stop it first: POST /api/stream/stop."
+    STAGING = "A day is being staged for the outbox. Try again in a while."
     KNOWN = "This deployment has this session already."
     BUSY = "Somebody else was changing the same thing. Try again."
 
@@ -55,6 +59,20 @@ class ShardState:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OutboxState:
+    """Where the outbox's days have come to. What is staged and not yet sent stays behind."""
+
+    name: str
+    """Part of every event's id."""
+    seed: int
+    world: dict[str, int]
+    generated_day: str | None
+    last_epoch: int
+    checkpoint: str | None
+    """The retail world at the end of that day, in base64."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StateDocument:
     """``GET /api/state/export`` and the body of ``POST /api/state/import``."""
 
@@ -64,6 +82,7 @@ class StateDocument:
     """The keys that were stored; the others have their defaults."""
     session: dict[str, Any] | None
     shards: list[ShardState]
+    outbox: OutboxState | None
 
 
 class StateFlow:
@@ -74,6 +93,7 @@ class StateFlow:
         *,
         control: ControlStore,
         shards: ShardStore,
+        outbox: OutboxStore,
         configuration: Configuration,
         clock: Clock,
         check_world: Callable[[Session, int, bytes | None], object],
@@ -81,12 +101,16 @@ class StateFlow:
         """``check_world(session, shard, checkpoint)`` restores a world, and raises if that can't be done."""
         self._control = control
         self._shards = shards
+        self._outbox = outbox
         self._configuration = configuration
         self._clock = clock
         self._check_world = check_world
 
-    async def export(self) -> StateDocument:
+    async def export(self) -> StateDocument | StateRefusal:
         """The state as of the last commits. Of a stream that runs on, it is old at once: stop before moving one."""
+        timeline = (await self._outbox.desk()).timeline
+        if timeline is not None and timeline.value.staging is not None:
+            return StateRefusal.STAGING
         control = await self._control.read()
         session = control.session.value if control.session else None
         stored = (
@@ -108,6 +132,7 @@ class StateFlow:
                 for shard in stored
                 if shard is not None
             ],
+            outbox=None if timeline is None else _portable_outbox(timeline.value, await self._outbox.checkpoint()),
         )
 
     async def import_(self, document: StateDocument) -> StateRefusal | None:
@@ -121,11 +146,18 @@ class StateFlow:
         if control.session is not None and control.session.value.active:
             return StateRefusal.ACTIVE
         session, shards = await asyncio.to_thread(self._parse, document)
+        outbox = None if document.outbox is None else _parse_outbox(document.outbox)
         self._configuration.updated(replace(control, config=None), document.config)
         if session is not None and await self._control.session(session.session_id) is not None:
             return StateRefusal.KNOWN
+        there = (await self._outbox.desk()).timeline
+        if outbox is not None and there is not None and there.value.operation_id != _IMPORTED:
+            return StateRefusal.KNOWN
         try:
             await self._control.save_config(document.config, version=control.config.version if control.config else None)
+            if outbox is not None and there is None:
+                timeline, checkpoint = outbox
+                await self._outbox.save_timeline(timeline, version=None, checkpoint=checkpoint)
             for commit in shards:
                 await self._put(commit)
             if session is not None:
@@ -172,6 +204,37 @@ class StateFlow:
             raise MalformedStateError(f"{place}.checkpoint: no world can be restored from it.") from error
         recent = tuple(envelope.encode() for envelope in shard.recent)
         return ShardCommit(cursor=cursor, version="", checkpoint=checkpoint, recent=recent)
+
+
+def _portable_outbox(timeline: Timeline, checkpoint: bytes | None) -> OutboxState:
+    kept = checkpoint if timeline.has_checkpoint else None
+    return OutboxState(
+        name=timeline.name,
+        seed=timeline.seed,
+        world=asdict(timeline.world),
+        generated_day=timeline.generated_day,
+        last_epoch=timeline.last_epoch,
+        checkpoint=None if kept is None else base64.b64encode(kept).decode(),
+    )
+
+
+def _parse_outbox(state: OutboxState) -> tuple[Timeline, bytes | None]:
+    try:
+        if state.generated_day is not None:
+            date.fromisoformat(state.generated_day)
+        checkpoint = None if state.checkpoint is None else base64.b64decode(state.checkpoint, validate=True)
+        timeline = Timeline(
+            name=state.name,
+            seed=state.seed,
+            world=WorldSize(**state.world),
+            operation_id=_IMPORTED,
+            has_checkpoint=checkpoint is not None,
+            generated_day=state.generated_day,
+            last_epoch=state.last_epoch,
+        )
+    except (binascii.Error, TypeError, ValueError) as error:
+        raise MalformedStateError("outbox: not as an export writes it.") from error
+    return timeline, checkpoint
 
 
 def _portable(cursor: Cursor) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from streaming.core.session import Status
 from streaming.flows import reports
 from streaming.flows.health import HealthReport
 from streaming.flows.history import HistoryBucket
-from streaming.flows.state import ShardState
+from streaming.flows.state import OutboxState, ShardState
 from streaming.retail.disruption import DisruptionType
 from streaming.triggers.operations import JSON, OPERATIONS, Operation
 from streaming.triggers.responses import ProblemDocument
@@ -34,6 +34,7 @@ _NAMES: Final[Mapping[str, Any]] = {
     "HealthReport": HealthReport,
     "HistoryBucket": HistoryBucket,
     "RealtimeConfig": RealtimeConfig,
+    "OutboxState": OutboxState,
     "ShardState": ShardState,
     "Status": Status,
     "reports": reports,

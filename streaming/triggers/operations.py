@@ -309,7 +309,13 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "stream_diagnostics": _get(
         "/api/stream/diagnostics", "Support", "Everything that whoever helps will ask for", Diagnostics
     ),
-    "state_export": _get("/api/state/export", "Support", "The state as one document", StateDocument),
+    "state_export": _get(
+        "/api/state/export",
+        "Support",
+        "The state as one document",
+        StateDocument,
+        refusals={409: "A day is being staged for the outbox."},
+    ),
     "state_import": _post(
         "/api/state/import",
         "Support",

@@ -176,6 +176,19 @@ class ShardStateBody(BaseModel):
     recent: list[str]
 
 
+class OutboxStateBody(BaseModel):
+    """The outbox's part of a state document."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    name: Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[0-9A-Za-z-]+$")]
+    seed: Annotated[int, Field(ge=0, le=2**63 - 1)]
+    world: dict[str, int]
+    generated_day: str | None
+    last_epoch: Annotated[int, Field(ge=0, le=2**31 - 1)]
+    checkpoint: str | None
+
+
 class StateBody(BaseModel):
     """``POST /api/state/import``: what ``GET /api/state/export`` has answered."""
 
@@ -186,6 +199,7 @@ class StateBody(BaseModel):
     config: dict[str, Any]
     session: dict[str, Any] | None
     shards: list[ShardStateBody]
+    outbox: OutboxStateBody | None = None
 
 
 class ConnectionBody(BaseModel):

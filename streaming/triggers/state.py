@@ -5,7 +5,7 @@ from __future__ import annotations
 import azure.functions as func
 
 from streaming import wiring
-from streaming.flows.state import MalformedStateError, ShardState, StateDocument, StateRefusal
+from streaming.flows.state import MalformedStateError, OutboxState, ShardState, StateDocument, StateRefusal
 from streaming.triggers.http import answers, body_of, query_of, refuse, reply
 from streaming.triggers.requests import NoQuery, StateBody
 
@@ -25,7 +25,10 @@ async def stream_diagnostics(req: func.HttpRequest) -> func.HttpResponse:
 @answers
 async def state_export(req: func.HttpRequest) -> func.HttpResponse:
     query_of(req, NoQuery)
-    return reply(await wiring.application().state().export())
+    exported = await wiring.application().state().export()
+    if isinstance(exported, StateRefusal):
+        raise refuse(409, exported.value)
+    return reply(exported)
 
 
 @blueprint.function_name("state_import")
@@ -41,6 +44,7 @@ async def state_import(req: func.HttpRequest) -> func.HttpResponse:
         shards=[
             ShardState(cursor=shard.cursor, checkpoint=shard.checkpoint, recent=shard.recent) for shard in body.shards
         ],
+        outbox=None if body.outbox is None else OutboxState(**body.outbox.model_dump()),
     )
     try:
         refused = await wiring.application().state().import_(document)
