@@ -41,7 +41,9 @@ class Services:
     azurite: Azurite
 
     @contextlib.asynccontextmanager
-    async def application(self, realtime: Mapping[str, int], *, name: str) -> AsyncIterator[Application]:
+    async def application(
+        self, realtime: Mapping[str, int], *, name: str, settings: Mapping[str, str] | None = None
+    ) -> AsyncIterator[Application]:
         """The application as the functions make it, with these settings and tables of its own."""
         application = Application(
             {
@@ -49,6 +51,7 @@ class Services:
                 "AzureWebJobsStorage": self.azurite.connection_string,
                 "STREAM_TABLE_PREFIX": name,
                 "LOG_LEVEL": "ERROR",
+                **(settings or {}),
                 **{f"REALTIME_{key.upper()}": str(value) for key, value in realtime.items()},
             }
         )
@@ -58,6 +61,7 @@ class Services:
         finally:
             await application._publisher.close()  # noqa: SLF001 - a functions host never closes one: its process ends
             await application._tables.close()  # noqa: SLF001 - likewise
+            await application._outbox_tables.close()  # noqa: SLF001 - likewise
 
 
 @contextlib.contextmanager

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-LOOK_US: Final = 300_000
+LOOK_US: Final = 200_000
 """How long a change of what is wanted, a clear above all, may go unnoticed."""
-LOOKS_PER_SHARING: Final = 15
+LOOKS_PER_SHARING: Final = 25
 """Every so many looks the lanes are read again, to share the rate by what is pending now."""
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-YIELD_US: Final = 500_000
+YIELD_US: Final = 400_000
 POLL_US: Final = 50_000
 _TRIES: Final = 50
 
