@@ -10,7 +10,7 @@ import pytest
 
 from tests.infra.bicep import INFRA, BicepFile, bare, bicep_files, config_of, is_conditional
 from tests.infra.checkers.installing import python_environment, run
-from tests.infra.schemas import problems, schema_of
+from tests.infra.schemas import look_up, problems, schema_of
 
 FUNCTIONS = {
     "concat", "contains", "empty", "environment", "guid", "loadJsonContent", "loadTextContent", "max", "replace",
@@ -84,6 +84,12 @@ def test_no_deployment_waits_for_itself(file: BicepFile) -> None:
     assert settled == waits.keys()
 
 
+@pytest.fixture(scope="module")
+def _schemas() -> None:
+    look_up(resource["type"] for file in bicep_files().values() for resource in file.resources.values())
+
+
+@pytest.mark.usefixtures("_schemas")
 def test_every_property_is_one_that_azure_knows(file: BicepFile) -> None:
     found = []
     for name, resource in file.resources.items():

@@ -9,6 +9,7 @@ import platform
 import shutil
 import subprocess
 import sys
+import threading
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -33,7 +34,8 @@ def python_environment(name: str) -> Path:
         if not stamp.exists() or stamp.read_text(encoding="utf-8") != digest:
             run([sys.executable, "-m", "venv", "--clear", str(folder)])
             pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-            run([*pip, "--no-input", "-r", str(requirements)])
+            # Most of what is installed is never imported: compiling it all would take longer than fetching it.
+            run([*pip, "--no-compile", "--no-input", "-r", str(requirements)])
             stamp.write_text(digest, encoding="utf-8")
     return folder / "bin"
 
@@ -111,7 +113,7 @@ def cached(name: str, make: Callable[[], str]) -> str:
     if not kept.exists():
         kept.parent.mkdir(parents=True, exist_ok=True)
         answer = make()
-        draft = kept.with_suffix(f".{os.getpid()}")
+        draft = kept.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
         draft.write_text(answer, encoding="utf-8")
         draft.replace(kept)
     return kept.read_text(encoding="utf-8")
