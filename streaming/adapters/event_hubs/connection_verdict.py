@@ -93,8 +93,8 @@ def _recommendations(hub: HubConnection) -> list[str]:
         return []
     return [
         (
-            "In Azure, prefer an identity over a secret: EVENTHUB_FULLY_QUALIFIED_NAMESPACE and the role Azure Event Hubs "
-            "Data Sender."
+            "In Azure, prefer an identity to a secret: set EVENTHUB_FULLY_QUALIFIED_NAMESPACE, and give the identity "
+            "the role Azure Event Hubs Data Sender."
         ),
         "Check with POST /api/stream/test once it is set: whether it works was not tried.",
     ]
