@@ -12,6 +12,7 @@ import pytest
 
 from local.stack.services import hub_connection_string
 from tests.e2e.delivered import ask
+from tests.hub_faults import HubFaults
 from tests.hub_reader import read_all
 from tests.retail.checker import violations
 from tests.retail.streams import reference
@@ -116,3 +117,52 @@ def test_a_host_killed_at_any_moment_loses_nothing(tmp_path: Path) -> None:
             stack.wait_for_line("the functions host is back")
         stop_after_days(stack, 2)
         assert_every_event_once(stack, received(stack))
+
+
+def test_what_the_hub_refuses_becomes_dead_letters_that_can_be_sent_again(tmp_path: Path) -> None:
+    with StackProcess(tmp_path, "--no-stream") as stack:
+        config = {"retry_attempts": 0, "circuit_breaker_enabled": False, "max_batch_size": 100}
+        assert stack.ask("PUT", "/api/stream/config", config)[0] == 200
+        HubFaults(stack).put({"kind": "server-busy", "count": 3})
+        body = {"mode": "outbox", "emit_interval_ms": 10, "burst": 100, "seed": SEED}
+        assert stack.ask("POST", "/api/stream/start", body)[0] == 200
+        stop_after_days(stack, 1)
+
+        books = ask(stack, "GET", "/api/stream/books")
+        assert books["balanced"]
+        assert 0 < books["dead_lettered"] == books["in_dlq"] <= 300
+        assert outbox(stack)["failed"] == books["in_dlq"]
+        assert ask(stack, "GET", "/api/stream/dlq/summary")["by_category"] == {"throttling": books["in_dlq"]}
+        preview = ask(stack, "GET", "/api/stream/outbox/preview?status=failed&limit=1000")
+        assert preview["row_count"] == len(preview["preview_rows"]) == books["in_dlq"]
+        retried = ask(stack, "POST", "/api/stream/dlq/retry")
+        assert (retried["succeeded"], retried["still_in_dlq"]) == (books["in_dlq"], 0)
+        after = ask(stack, "GET", "/api/stream/books")
+        delivered = [event for stream in first_copies(received(stack)) for event in stream]
+
+    assert (after["redriven"], after["in_dlq"], after["balanced"]) == (books["in_dlq"], 0, True)
+    assert len(delivered) == after["generated"]
+
+
+def test_a_clear_while_draining_answers_with_what_it_cleared(tmp_path: Path) -> None:
+    with StackProcess(tmp_path, "--no-stream") as stack:
+        body = {"mode": "outbox", "emit_interval_ms": 100, "burst": 20, "seed": SEED}
+        assert stack.ask("POST", "/api/stream/start", body)[0] == 200
+        wait_until(lambda: outbox(stack)["generated_day"] == "2026-03-02", "a staged day")
+        wait_until(lambda: outbox(stack)["sent"] > 0, "events that are sent")
+        assert stack.ask("POST", "/api/stream/pause")[0] == 200
+        cleared = ask(stack, "DELETE", "/api/stream/outbox/clear")["cleared"]
+        books = ask(stack, "GET", "/api/stream/books")
+        assert books["balanced"]
+        assert books["outbox_cleared"] == cleared > 0
+        assert books["pending"] == 0
+        assert stack.ask("POST", "/api/stream/resume")[0] == 200
+        wait_until(lambda: (outbox(stack)["generated_day"] or "") > "2026-03-02", "the next day")
+        assert stack.ask("POST", "/api/stream/stop")[0] == 200
+        wait_until(lambda: stack.status().get("status") == "stopped", "the end of the session")
+        books = ask(stack, "GET", "/api/stream/books")
+        delivered = [event for stream in first_copies(received(stack)) for event in stream]
+
+    assert books["balanced"]
+    assert books["outbox_cleared"] == cleared
+    assert books["sent_first"] == len(delivered)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from shared.clock import MICROSECONDS
+from streaming.adapters.memory_dead_letters import MemoryDeadLetterStore
 from streaming.adapters.memory_publisher import MemoryPublisher
 from streaming.adapters.memory_stores import MemoryControlStore, MemoryShardStore
 from streaming.adapters.memory_table import MemoryOutboxStore
@@ -22,12 +23,9 @@ from streaming.flows.breaker import CircuitBreaker
 from streaming.flows.configuration import Configuration
 from streaming.flows.control import ControlFlow, StartRequest
 from streaming.flows.deliver import Deliverer
-from streaming.flows.drain import DrainFlow
 from streaming.flows.observe import books_of
-from streaming.flows.outbox_clear import ClearFlow
+from streaming.flows.outbox import Outbox
 from streaming.flows.outbox_desk import Hints, OutboxPorts
-from streaming.flows.stage import StageFlow
-from streaming.flows.sweep import SweepFlow
 from tests.flows.killing import Writes
 from tests.flows.virtual_clock import VirtualClock
 
@@ -61,8 +59,11 @@ class CountingDay:
         events = []
         for number in range(self._made, min(DAY_EVENTS, self._made + limit)):
             trace_id = f"{self._prefix}-{number:05d}"
-            envelope = {
+            envelope: dict[str, Any] = {
                 "trace_id": trace_id,
+                "event_type": "receipt_created" if number % 2 else "customer_entered",
+                "partition_key": f"store_{number % KEYS}",
+                "payload": {},
                 "ingest_timestamp": f"{self._day.date}T00:{number // 60:02d}:{number % 60:02d}.000000Z",
                 "position": self._total,
             }
@@ -128,8 +129,8 @@ class OutboxProcess:
             first_day="2026-01-31",
             scale=1.0,
         )
-        self.stage, self.drain, self.sweep = StageFlow(ports), DrainFlow(ports), SweepFlow(ports)
-        self.clearing = ClearFlow(outbox=outbox, clock=stage.clock, new_id=ports.new_id)
+        self.outbox = Outbox(ports, letters=MemoryDeadLetterStore(stage.shards))
+        self.stage, self.drain, self.sweep = self.outbox.staging, self.outbox.draining, self.outbox.sweeper
         self.control = ControlFlow(
             control=control,
             shards=WholeStream(live=stage.shards, outbox=stage.outbox),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
+from dataclasses import replace
 from datetime import date, timedelta
 
 import orjson
@@ -13,8 +14,8 @@ import pytest
 from shared.clock import MICROSECONDS
 from streaming.adapters.memory_publisher import Fault
 from streaming.core.batching import lane_of
-from streaming.core.outbox import DrainOrder
 from streaming.core.outcome import ErrorCategory, SendFailed
+from streaming.flows.outbox import Phase
 from tests.flows.killing import Killed, Writes
 from tests.flows.outbox_process import DAY_EVENTS, LANES, OutboxProcess, Stage
 from tests.flows.virtual_clock import NOON
@@ -93,11 +94,11 @@ async def test_a_process_killed_at_any_write_loses_and_doubles_nothing(takes_eff
 async def _run_two_processes(writes: Writes) -> tuple[Stage, str]:
     """The first works until it is killed, then another one, for less than a lease and two sweeps longer."""
     stage = Stage()
-    session = await stage.process().start(emit_interval_ms=100, burst=50, duration_minutes=0.5)
+    session = await stage.process().start(emit_interval_ms=100, burst=25, duration_minutes=0.5)
     first = stage.process(writes, max_batch_size="20", max_buffer_size="200")
     with contextlib.suppress(Killed):
         await stage.clock.run(first.run_until(seconds(3.5)))
-    await stage.clock.run(stage.process(max_batch_size="20", max_buffer_size="200").run_until(seconds(45)))
+    await stage.clock.run(stage.process(max_batch_size="20", max_buffer_size="200").run_until(seconds(31)))
     return stage, session.session_id
 
 
@@ -142,7 +143,7 @@ async def test_clear_while_staging_and_draining_fences_both_and_balances() -> No
 async def _clear_at(process: OutboxProcess, instant: float) -> int:
     async def clear() -> int:
         await process.clock.sleep_until(seconds(instant))
-        return await process.clearing.clear()
+        return await process.outbox.clear()
 
     clearing = asyncio.create_task(clear())
     await process.run_until(seconds(5))
@@ -203,8 +204,7 @@ async def test_pause_stop_and_drain_without_a_stream() -> None:
     books = await stage.books(session.session_id)
     assert books.pending == DAY_EVENTS - stopped_at > 0
 
-    order = DrainOrder(operation_id="o", session_id=None, active=True, emit_interval_ms=100, burst=100)
-    await stage.outbox.save_order(order, version=None)
+    await process.outbox.order(emit_interval_ms=100, burst=100)
     await stage.clock.run(process.run_until(seconds(90)))
 
     assert stage.sent() == expected(session.session_id, 1)
@@ -212,3 +212,77 @@ async def test_pause_stop_and_drain_without_a_stream() -> None:
     desk = await stage.outbox.desk()
     assert desk.order is not None
     assert not desk.order.value.active
+
+
+async def test_looking_costs_the_same_however_much_is_pending() -> None:
+    costs, pending = [], []
+    for batch in (700, 5):
+        stage = Stage()
+        process = stage.process(max_batch_size=str(batch))
+        session = await process.start()
+        await stage.clock.run(process.stage.run(seconds(30)))
+        before = stage.outbox.table.faults.round_trips
+        report = await process.outbox.report()
+        await stage.books(session.session_id)
+        costs.append(stage.outbox.table.faults.round_trips - before)
+        pending.append(report.pending)
+        assert (report.generated_day, report.staging_day, report.processing) == ("2026-01-31", None, 0)
+        assert report.oldest_pending_ts == "2026-01-31T00:00:00Z"
+
+    assert costs[0] == costs[1]
+    assert pending == [DAY_EVENTS, DAY_EVENTS]
+
+
+async def test_a_preview_shows_events_of_each_phase() -> None:
+    stage = Stage()
+    process = stage.process(max_batch_size="20")
+    await process.start(emit_interval_ms=1_000, burst=50)
+    await stage.clock.run(process.run_until(seconds(5)))
+
+    pending = await process.outbox.preview(Phase.PENDING, limit=30)
+    sent = await process.outbox.preview(Phase.SENT, limit=1_000)
+    processing = await process.outbox.preview(Phase.PROCESSING, limit=10)
+
+    assert len(pending.preview_rows) == 30
+    assert pending.row_count + sent.row_count == DAY_EVENTS
+    assert {row["trace_id"] for row in sent.preview_rows} <= set(stage.sent())
+    assert not {row["trace_id"] for row in pending.preview_rows} & set(stage.sent())
+    assert set(pending.preview_rows[0]) == set(pending.columns)
+    assert (processing.row_count, processing.preview_rows) == (0, [])
+
+
+async def test_a_message_that_was_given_up_is_counted() -> None:
+    stage = Stage()
+    process = stage.process()
+    await process.sweep.poisoned("retail-outbox-drain")
+    await process.sweep.poisoned("retail-outbox-stage")
+
+    assert (await process.outbox.report()).poison_messages == 2
+
+
+async def test_the_same_day_staged_again_is_the_same_to_the_byte() -> None:
+    rows = []
+    for killed in (False, True):
+        stage = Stage()
+        session = await stage.process().start()
+        stored = (await stage.control.read()).session
+        assert stored is not None
+        renamed = replace(session, session_id="the-same")
+        await stage.control.save_session(renamed, version=stored.version)
+        if killed:
+            with contextlib.suppress(Killed):
+                first = stage.process(Writes(fatal=9, takes_effect=True), max_batch_size="20", max_buffer_size="200")
+                await stage.clock.run(first.stage.run(seconds(30)))
+            await stage.clock.run(_after_the_lease(stage))
+        else:
+            await stage.clock.run(stage.process(max_batch_size="20", max_buffer_size="200").stage.run(seconds(30)))
+        epoch = (await stage.outbox.epochs("the-same"))[0]
+        rows.append([await stage.outbox.pages(epoch, lane, first=1, limit=500) for lane in range(LANES)])
+
+    assert rows[0] == rows[1]
+    assert sum(len(page.events) for lane in rows[0] for page in lane) == DAY_EVENTS
+
+
+async def _after_the_lease(stage: Stage) -> None:
+    await stage.clock.sleep_until(stage.clock.now_us() + 16 * MICROSECONDS)
+    await stage.process(max_batch_size="20", max_buffer_size="200").stage.run(seconds(60))
