@@ -286,3 +286,52 @@ async def test_the_same_day_staged_again_is_the_same_to_the_byte() -> None:
 async def _after_the_lease(stage: Stage) -> None:
     await stage.clock.sleep_until(stage.clock.now_us() + 16 * MICROSECONDS)
     await stage.process(max_batch_size="20", max_buffer_size="200").stage.run(seconds(60))
+
+
+@pytest.mark.parametrize("takes_effect", [False, True])
+async def test_a_clear_killed_at_any_write_is_finished_by_the_sweeper(takes_effect: bool) -> None:
+    fatal = 0
+    while True:
+        fatal += 1
+        stage = Stage()
+        session = await stage.process().start(emit_interval_ms=1_000, burst=10)
+        process = stage.process(max_batch_size="20", max_buffer_size="200")
+        await stage.clock.run(process.run_until(seconds(4)))
+        writes = Writes(fatal=fatal, takes_effect=takes_effect)
+        with contextlib.suppress(Killed):
+            await stage.clock.run(stage.process(writes).outbox.clear())
+        if writes.count < fatal:
+            break
+        await stage.clock.run(process.run_until(seconds(12)))
+        books = await stage.books(session.session_id)
+        assert books.balanced
+        assert stage.sent().total() == len(stage.sent()) == books.sent_first
+        desk = await stage.outbox.desk()
+        assert desk.timeline is not None
+        assert not desk.timeline.value.closing
+        if writes.count > 1 or takes_effect:
+            assert books.outbox_cleared > 0
+            assert books.generated == 2 * DAY_EVENTS
+    assert fatal == 2 + 2 * LANES + 1
+
+
+async def test_a_clear_in_the_middle_of_a_day_goes_on_with_it() -> None:
+    stage = Stage()
+    session = await stage.process().start(emit_interval_ms=1_000, burst=10)
+    writes = Writes(fatal=14, takes_effect=True)
+    with contextlib.suppress(Killed):
+        await stage.clock.run(stage.process(writes, max_batch_size="20", max_buffer_size="200").stage.run(seconds(9)))
+    process = stage.process()
+    cleared = await stage.clock.run(process.outbox.clear())
+    assert cleared
+    assert (await stage.books(session.session_id)).outbox_cleared == cleared < DAY_EVENTS
+
+    await stage.clock.run(process.run_until(seconds(100)))
+
+    books = await stage.books(session.session_id)
+    assert books.balanced
+    assert books.outbox_cleared == cleared
+    assert expected(session.session_id, 1).total() - cleared == len(
+        [trace_id for trace_id in stage.sent() if "2026-01-31" in trace_id]
+    )
+    assert_ordered(stage)
