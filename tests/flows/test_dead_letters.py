@@ -11,6 +11,7 @@ import orjson
 import pytest
 
 from shared.clock import MICROSECONDS
+from streaming.adapters.memory_dead_letters import MemoryDeadLetterStore
 from streaming.adapters.memory_publisher import Fault
 from streaming.core.dead_letter import LetterFilter
 from streaming.core.outcome import ErrorCategory, SendFailed
@@ -23,8 +24,11 @@ from tests.flows.killing import Killed, Writes
 from tests.flows.test_live import Stage, start
 
 if TYPE_CHECKING:
+    from streaming.adapters.memory_stores import MemoryShardStore
     from streaming.core.event import Event
+    from streaming.ports import Shelf
     from tests.flows.process import Process
+    from tests.flows.virtual_clock import VirtualClock
 
 ONE_ATTEMPT = {"retry_attempts": "0", "failure_threshold": "1000"}
 ALL = LetterFilter()
@@ -433,15 +437,29 @@ async def test_the_owner_evicts_the_oldest_beyond_the_size(caplog: pytest.LogCap
     assert {event.trace_id for event in kept} <= {event.trace_id for event in stage.hub.events()}
 
 
+class SlowLetters(MemoryDeadLetterStore):
+    """A storage that takes its time."""
+
+    def __init__(self, shards: MemoryShardStore, clock: VirtualClock) -> None:
+        super().__init__(shards)
+        self._clock = clock
+
+    async def shelves(self, session_id: str) -> tuple[Shelf, ...]:
+        await self._clock.sleep_until(self._clock.now_us() + 2 * MICROSECONDS)
+        return await super().shelves(session_id)
+
+
 async def test_the_last_letters_of_a_stream_are_bounded_too() -> None:
     stage = Stage()
+    stage.letters = SlowLetters(stage.shards, stage.clock)
     process = stage.process(None, **ONE_ATTEMPT, dlq_max_size="30")
     await start(process, emit_interval_ms=500, burst=11, duration_minutes=0.1)
     stage.hub.inject(failing(ErrorCategory.THROTTLING))
 
     await stage.clock.run(process.tick_until(stage.clock.now_us() + 20 * MICROSECONDS))
 
-    counted = await books(process)
+    stage.letters = MemoryDeadLetterStore(stage.shards)
+    counted = await books(stage.process())
     assert (counted.dead_lettered, counted.in_dlq) == (12 * 11, 30)
 
 
