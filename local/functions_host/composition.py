@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from local.functions_host.admin import AdminApi
 from local.functions_host.bindings import HttpTrigger, QueueTrigger, TimerTrigger
-from local.functions_host.cors import CorsPolicy
+from local.functions_host.cors import CorsPolicy, read_origins
 from local.functions_host.http import HttpApp, Route, route_of
 from local.functions_host.keys import load_keys, parse_keys
 from local.functions_host.outputs import OutputSender
@@ -168,7 +168,11 @@ def compose(
             composer.routes,
             runner=composer.runner,
             admin=admin,
-            cors=CorsPolicy(origins=local_settings.cors_origins, credentials=local_settings.cors_credentials),
+            cors=CorsPolicy(
+                # In Azure the deployment sets the site's CORS from the same setting.
+                origins=(*local_settings.cors_origins, *read_origins(settings.get("ALLOWED_ORIGINS"))),
+                credentials=local_settings.cors_credentials,
+            ),
             keys=keys,
         ),
         background=tuple(composer.background),

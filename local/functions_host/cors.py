@@ -11,6 +11,11 @@ if TYPE_CHECKING:
     from local.functions_host.http_message import Request
 
 
+def read_origins(text: str | None) -> tuple[str, ...]:
+    """The origins of a comma-separated list, such as the setting ALLOWED_ORIGINS."""
+    return tuple(origin.strip() for origin in (text or "").split(",") if origin.strip())
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CorsPolicy:
     """No origins: requests of other origins get no permission, and preflights go to the functions."""

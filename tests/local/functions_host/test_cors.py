@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from local.functions_host.cors import CorsPolicy
+from local.functions_host.cors import CorsPolicy, read_origins
 from local.functions_host.http_message import Request, Response
 
 _OK = Response(status=200)
@@ -11,6 +11,11 @@ _OK = Response(status=200)
 def _request(method: str = "GET", **headers: str) -> Request:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return Request(method=method, raw_path="/", query_text="", headers=named, body=b"")
+
+
+def test_origins_are_a_list_with_commas() -> None:
+    assert read_origins(" http://a , https://b,") == ("http://a", "https://b")
+    assert read_origins(None) == read_origins("") == ()
 
 
 @pytest.mark.parametrize(

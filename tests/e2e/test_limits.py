@@ -1,4 +1,4 @@
-"""What is limited per minute is refused beyond, and says when to come back; nothing else is."""
+"""What is limited: calls per minute, refused beyond with word when to come back; and pages of other origins."""
 
 from __future__ import annotations
 
@@ -23,6 +23,21 @@ def refusal(stack: StackProcess, path: str, body: bytes) -> tuple[int, int]:
     except urllib.error.HTTPError as refused:
         with refused:
             return refused.code, int(refused.headers.get("retry-after", 0))
+
+
+def test_pages_of_allowed_origins_may_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALLOWED_ORIGINS", "https://your-domain.com, https://other.example")
+    with StackProcess(tmp_path, "--no-stream") as stack:
+        granted = {}
+        for origin in ("https://your-domain.com", "https://other.example", "https://evil.example"):
+            request = urllib.request.Request(f"{stack.url}/health", headers={"Origin": origin})  # noqa: S310 - http
+            with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - http
+                granted[origin] = answer.headers["access-control-allow-origin"]
+    assert granted == {
+        "https://your-domain.com": "https://your-domain.com",
+        "https://other.example": "https://other.example",
+        "https://evil.example": None,
+    }
 
 
 def test_limits_hold_over_all_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
