@@ -1,4 +1,4 @@
-"""One local stack and one Chromium for all tests of the dashboard; each test has a tab of its own."""
+"""One local stack for all tests of the dashboard, one Chromium for a module of them, a tab for each."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """Gone before another module's tests: Playwright's event loop would be in the way of asynchronous ones."""
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=ensure_chromium(), args=list(ARGUMENTS))
         yield running

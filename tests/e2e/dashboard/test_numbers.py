@@ -188,15 +188,16 @@ def test_the_graphs_end_in_the_words_of_the_history(stack: StackProcess, dashboa
     stream_to_its_end(stack, duration_minutes=0.1)
     dashboard.load()
     dashboard.await_answer()
-    dashboard.page.get_by_role("button", name="24 h").click()
+    with dashboard.page.expect_response(lambda answer: "window_minutes=1440" in answer.url) as answered:
+        dashboard.page.get_by_role("button", name="24 h").click()
+    buckets = answered.value.json()["history"]["buckets"]
+    assert 144 <= len(buckets) <= 145
     expect(dashboard.get("rate-summary")).to_contain_text("in the last 24 hours")
-    _, overview = stack.ask("GET", "/api/stream/overview?window_minutes=1440")
-    greatest = max(bucket["events_per_second"] for bucket in overview["history"]["buckets"][:-1] or [])
-    text = dashboard.get("rate-summary").text_content() or ""
-    named = re.search(r"at most ([\d,.]+)/s", text)
+    named = re.search(r"at most ([\d,.]+)/s", dashboard.get("rate-summary").text_content() or "")
     assert named
-    assert float(named[1].replace(",", "")) >= greatest
-    assert len(overview["history"]["buckets"]) == 144
+    rates = [bucket["events_per_second"] for bucket in buckets]
+    # The bucket that is being filled may have only just begun: the line then ends before it.
+    assert named[1] in {one_digit(max(rates)), one_digit(max(rates[:-1]))}
 
 
 def test_numbers_follow_a_running_stream(stack: StackProcess, dashboard: Dashboard) -> None:

@@ -94,13 +94,13 @@ def test_a_refusal_is_told_in_its_words_and_forgotten_when_it_is_over(stack: Sta
         dashboard.await_answer()
 
 
-def test_the_app_goes_and_comes_back(stack: StackProcess, browser: Browser) -> None:
-    with Dashboard.opened(browser, stack.url) as dashboard:
+def test_the_app_goes_and_comes_back(browser: Browser, tmp_path: Path) -> None:
+    with StackProcess(tmp_path, "--no-stream") as stack, Dashboard.opened(browser, stack.url) as dashboard:
         dashboard.await_answer()
-        with dashboard.page.expect_event("requestfailed"):
-            stack.end_child("functions_host")
-        expect(dashboard.get("banner")).to_be_visible()
-        stack.wait_for_line("the functions host is back")
+        stack.stop()
+        expect(dashboard.get("banner")).to_contain_text("The server can\N{RIGHT SINGLE QUOTATION MARK}t be reached.")
+        expect(dashboard.page.locator("body")).to_have_attribute("data-connection", "stale")
+        stack.start()
         expect(dashboard.get("banner")).to_be_hidden()
         expect(dashboard.get("announcer")).to_have_text("The connection is back.")
 
