@@ -155,5 +155,5 @@ def hints(look: Look, lanes: Sequence[StoredLane], *, within_us: int) -> Hints:
     if timeline is not None and timeline.staging is not None:
         stage = timeline.lease_until_us <= look.now_us
     else:
-        stage = look.wants_days and not waiting
+        stage = look.wants_days and (look.has_no_day_yet or not waiting)
     return Hints(stage=stage, drain=drain)

@@ -92,6 +92,12 @@ class Look:
         return session is not None and session.wanted is Wanted.RUNNING and not self.is_over
 
     @property
+    def has_no_day_yet(self) -> bool:
+        """Whether the stream has staged nothing so far: its first day does not wait for what others have left."""
+        session = self.session
+        return session is not None and all(epoch.session_id != session.session_id for epoch in self.epochs)
+
+    @property
     def is_over(self) -> bool:
         """Whether the stream has come to its end, or was asked to."""
         session = self.session

@@ -81,7 +81,9 @@ class StageFlow:
             if stored.value.leased_by_other(owner, look.now_us):
                 return None
             return await self._save(stored.value, owner, version)
-        if session is None or not look.wants_days or (stored is not None and await self._is_pending(look)):
+        if session is None or not look.wants_days:
+            return None
+        if not look.has_no_day_yet and await self._is_pending(look):
             return None
         lanes = look.config.lanes or await self._ports.publisher.partition_count()
         if not isinstance(lanes, int):

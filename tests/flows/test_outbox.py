@@ -335,3 +335,31 @@ async def test_a_clear_in_the_middle_of_a_day_goes_on_with_it() -> None:
         [trace_id for trace_id in stage.sent() if "2026-01-31" in trace_id]
     )
     assert_ordered(stage)
+
+
+async def test_the_next_stream_stages_at_once_and_sends_after_what_was_left() -> None:
+    stage = Stage()
+    process = stage.process(max_batch_size="10")
+    first = await process.start(emit_interval_ms=1_000, burst=20)
+    await stage.clock.run(process.run_until(seconds(8)))
+
+    async def stop() -> None:
+        running = asyncio.create_task(process.run_until(seconds(20)))
+        await process.control.stop()
+        await running
+
+    await stage.clock.run(stop())
+    left = (await stage.books(first.session_id)).pending
+    assert left > 0
+
+    second = await stage.process().start(emit_interval_ms=1_000, burst=100)
+    await stage.clock.run(process.run_until(seconds(23)))
+    assert (await stage.books(second.session_id)).pending == DAY_EVENTS
+    await stage.clock.run(process.run_until(seconds(36)))
+
+    for session in (first, second):
+        books = await stage.books(session.session_id)
+        assert books.balanced
+    assert (await stage.books(first.session_id)).pending == 0
+    assert stage.sent() >= expected(first.session_id, 2)
+    assert_ordered(stage)
