@@ -9,7 +9,7 @@ import os
 import random
 import signal
 import threading
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from tests.e2e.delivered import account_of, ask, start, stop
 from tests.hub_faults import HubFaults
@@ -106,6 +106,8 @@ def test_the_books_balance_whatever_happens(tmp_path: Path) -> None:
             before = _sent(stack)
             what = trouble()
             wait_until(lambda before=before: _sent(stack) >= before + 60, f"the stream to go on after {what}")  # type: ignore[misc]  # bound now
+            # A trouble that meets the trials of the one before makes the breaker wait ever longer, as it should.
+            wait_until(lambda: _breaker(stack)["state"] == "closed", f"the breaker to close after {what}")
             books = ask(stack, "GET", "/api/stream/books")
             print(f"{number:>4} {what}: {books}")  # noqa: T201 - likewise
             assert books["balanced"], books
@@ -120,6 +122,11 @@ def test_the_books_balance_whatever_happens(tmp_path: Path) -> None:
 
     assert len(account.in_hub) == account.books["generated"] > 60 * ROUNDS
     print(f"{account.books['generated']} events, {account.duplicates} of them twice")  # noqa: T201 - likewise
+
+
+def _breaker(stack: StackProcess) -> dict[str, Any]:
+    answer: dict[str, Any] = ask(stack, "GET", "/api/stream/circuit-breaker")
+    return answer
 
 
 def _sent(stack: StackProcess) -> int:
