@@ -59,7 +59,7 @@ def test_modules_get_what_they_ask_for(file: BicepFile) -> None:
     for name, module in file.modules.items():
         asked = bicep_files()[module["detail"]["path"]].parameters
         given = config_of(module)["params"].keys()
-        required = {parameter for parameter, declared in asked.items() if "default" not in declared}
+        required = {parameter for parameter, declared in asked.items() if declared.get("default") is None}
         assert given - asked.keys() == set(), name
         assert required - given == set(), name
 

@@ -202,7 +202,7 @@ def test_queues_are_those_that_functions_wait_for() -> None:
 def test_parameter_files_give_what_main_declares(name: str) -> None:
     given = json.loads((INFRA / name).read_text(encoding="utf-8"))["parameters"]
     declared = bicep_files()["main.bicep"].parameters
-    required = {parameter for parameter, entry in declared.items() if "default" not in entry}
+    required = {parameter for parameter, entry in declared.items() if entry.get("default") is None}
     assert required <= given.keys() <= declared.keys()
     for parameter, entry in given.items():
         assert_fits(parameter, entry["value"], declared[parameter])
