@@ -136,6 +136,7 @@ def test_a_summary_needs_the_first_row_alone_and_none_of_the_events() -> None:
         "category": "not_found",
         "count": 3,
         "attempts": 2,
+        "redrives": 0,
         "first_failure_us": 5_000_000_000,
         "last_failure_us": 6_000_000_000,
         "session_id": "session",
@@ -147,4 +148,6 @@ def test_a_summary_needs_the_first_row_alone_and_none_of_the_events() -> None:
         "event_types00": '{"ad_impression": 2, "store_opened": 1}',
         "detail": "no such hub",
     }
-    assert dead_letters.event_types(row) == {"ad_impression": 2, "store_opened": 1}
+    (outline,) = dead_letters.read_outlines([row])
+    assert (outline.category, outline.count) == (ErrorCategory.NOT_FOUND, 3)
+    assert outline.event_types == {"ad_impression": 2, "store_opened": 1}
