@@ -38,7 +38,7 @@ class Graph {
     const options = {
       width: this.width,
       height: this.height,
-      padding: [10, 26, 0, 0],
+      padding: [10, size * 2.4, 0, 0],
       legend: { show: false },
       cursor: { drag: { x: false, y: false }, y: false },
       scales: {

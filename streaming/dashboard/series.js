@@ -2,8 +2,8 @@
 
 const STEP = 5;
 const SHORT_WINDOW = 5;
-/** Counts arrive with their window's commit: younger buckets aren't complete yet. */
-const LATE_SECONDS = 3;
+/** Counts arrive with their window's commit, on a busy machine some seconds late: younger buckets aren't complete yet. */
+const LATE_SECONDS = 6;
 /** A bucket that has only just begun says little: the line ends before it. */
 const SETTLED_SECONDS = 20;
 
