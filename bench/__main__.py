@@ -18,7 +18,10 @@ from pathlib import Path
 
 import orjson
 
-BENCHMARKS = ("generation", "encoding", "live", "outbox", "cost", "pacing", "steady", "cold_start", "dead_letters", "dashboard")
+BENCHMARKS = (
+    *("generation", "encoding", "live", "outbox", "cost", "pacing", "steady", "cold_start", "dead_letters"),
+    "dashboard",
+)
 PACKAGES = ("azure-eventhub", "azure-data-tables", "azure-functions", "orjson", "pydantic")
 FOLDER = Path(__file__).parent
 LATEST = FOLDER / "results" / "latest.json"

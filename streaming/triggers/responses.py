@@ -10,6 +10,7 @@ from streaming.core.config import RealtimeConfig
 from streaming.core.outcome import ErrorCategory  # noqa: TC001 - the API's schema is read off the fields
 from streaming.flows.disruptions import DisruptionReport  # noqa: TC001 - the API's schema is read off the fields
 from streaming.flows.reports import BreakerReport
+from streaming.retail.payloads import AnyPayload, Envelope  # noqa: TC001 - the API's schema is read off the fields
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +120,7 @@ class RecentEvent:
     timestamp: str
     event_type: str
     trace_id: str
-    payload: dict[str, Any]
+    payload: AnyPayload
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,7 +203,7 @@ class BreakerChanged(BreakerReport):
 class DeadLetterEntry:
     """An event that could not be sent, and why. There are further fields about where it came from."""
 
-    event: Any
+    event: Envelope
     error: str
     error_category: ErrorCategory
     error_detail: str
