@@ -270,6 +270,27 @@ def test_an_outbox_is_drained_and_cleared(dashboard: Dashboard) -> None:
     assert sent == [("POST", "drain", {"burst": 500}), ("DELETE", "clear", None)]
 
 
+def test_a_staged_day_is_seen_drained_and_cleared(stack: StackProcess, dashboard: Dashboard) -> None:
+    def pending() -> int:
+        code, outbox = stack.ask("GET", "/api/stream/outbox/status")
+        return int(outbox["pending"]) if code == 200 else 0
+
+    start(stack, dashboard, mode="outbox", emit_interval_ms=1_000, burst=1)
+    wait_until(lambda: pending() > 1_000, "a day to be staged")
+    expect(dashboard.shown("status.mode")).to_have_text("outbox")
+    assert stack.ask("POST", "/api/stream/stop")[0] == 200
+    expect(dashboard.shown("outbox.pending")).not_to_have_text("0")
+    before = pending()
+    dashboard.press("outbox-drain")
+    dashboard.dialog("Drain the outbox").get_by_role("button", name="Drain", exact=True).click()
+    wait_until(lambda: 0 < pending() < before, "the drain to begin")
+    dashboard.press("outbox-clear")
+    dashboard.confirm("Clear it")
+    expect(dashboard.shown("outbox.pending")).to_have_text("0", timeout=30_000)
+    assert pending() == 0
+    assert stack.ask("GET", "/api/stream/books")[1]["balanced"]
+
+
 OUTBOX = {
     "pending": 12_345,
     "processing": 256,
