@@ -23,6 +23,7 @@ DIALOGS: Final = {
     "start": "Start a stream",
     "dlq-browse": "Dead letters",
     "disruption-create": "Cause a disruption",
+    "outbox-drain": "Drain the outbox",
 }
 
 
@@ -55,6 +56,9 @@ def test_axe_finds_no_violation(
         dashboard.page.locator("#events summary").first.click()
         assert violations(dashboard.page, axe) == []
         assert dashboard.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        dashboard.press("pace")
+        expect(dashboard.dialog("Change the pace")).to_be_visible()
+        assert violations(dashboard.page, axe) == []
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
