@@ -6,15 +6,17 @@ The stager writes the one, the drainer the other, so they never contend. Closing
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from streaming.core.cursor import Cursor, Progress
+from streaming.core.outbox_pacing import Debt
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from streaming.core.outbox import Epoch
+    from streaming.core.outbox_pacing import Rate
     from streaming.core.outbox_page import Page
 
 
@@ -53,8 +55,8 @@ class DrainHead:
     """The last page that is settled as a whole."""
     offset: int = 0
     """How many events of the next page are settled."""
-    due_us: int = 0
-    """When the pace allows the next page."""
+    debt: Debt = field(default_factory=Debt)
+    """Until it is paid, the pace allows no further page."""
     retry_at_us: int = 0
     """Nobody tries before: the breaker is open."""
     closed: bool = False
@@ -63,17 +65,18 @@ class DrainHead:
     def settled(self) -> int:
         return self.cursor.tally.sent_first + self.cursor.tally.dead_lettered
 
-    @property
-    def not_before_us(self) -> int:
-        return max(self.due_us, self.retry_at_us)
+    def not_before_us(self, rate: Rate) -> int:
+        """When the next page may be sent."""
+        return max(self.debt.due_us(rate), self.retry_at_us)
 
     def to_json(self) -> dict[str, Any]:
         """Without the cursor."""
-        return {name: getattr(self, name) for name in ("page", "offset", "due_us", "retry_at_us", "closed")}
+        document = {name: getattr(self, name) for name in ("page", "offset", "retry_at_us", "closed")}
+        return {**document, "debt": asdict(self.debt)}
 
     @classmethod
     def from_json(cls, cursor: Cursor, document: Mapping[str, Any]) -> Self:
-        return cls(cursor=cursor, **document)
+        return cls(cursor=cursor, **{**document, "debt": Debt(**document["debt"])})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

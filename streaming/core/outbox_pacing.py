@@ -30,7 +30,20 @@ def share(pending: int, pending_in_all: int) -> float:
     return 1.0 if pending_in_all <= pending else max(1, pending) / pending_in_all
 
 
-def due_after(due_us: int, *, events: int, now_us: int, rate: Rate, share_of_rate: float) -> int:
-    """When a lane may send again that has just sent ``events``; it was allowed to at ``due_us``."""
-    begun_us = max(due_us, now_us - CATCH_UP_US)
-    return begun_us + round(events * rate.us_per_event / share_of_rate)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Debt:
+    """The time that a lane owes for what it sent last, kept in events: a change of rate takes effect at once, also in
+    the middle of a long wait.
+    """
+
+    since_us: int = 0
+    events: float = 0.0
+    """As many as the whole stream may send in that time."""
+
+    def due_us(self, rate: Rate) -> int:
+        """When the lane may send again."""
+        return self.since_us + round(self.events * rate.us_per_event)
+
+    def after(self, events: int, *, now_us: int, rate: Rate, share_of_rate: float) -> Debt:
+        """Once the lane has sent ``events`` more, as it was allowed to when this was due."""
+        return Debt(since_us=max(self.due_us(rate), now_us - CATCH_UP_US), events=events / share_of_rate)

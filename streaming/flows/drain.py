@@ -19,6 +19,7 @@ from streaming.ports import StorageUnavailableError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from streaming.core.outbox_pacing import Rate
     from streaming.flows.outbox_desk import Look, OutboxPorts
     from streaming.outbox_ports import StoredLane
 
@@ -41,10 +42,11 @@ class DrainFlow:
         """Drain until about ``until_us``, or until there is nothing left, or it has to wait; says what is next."""
         try:
             look = await self._desk.look()
-            if look.rate is None:
+            rate = look.rate
+            if rate is None:
                 return await self._after(look)
             lanes = await self._desk.lanes(look.epochs)
-            drains = self._begin(look, lanes, until_us)
+            drains = self._begin(look, rate, lanes, until_us)
             if drains.lanes:
                 await drains.run()
             return await self._after(await self._desk.look())
@@ -52,18 +54,18 @@ class DrainFlow:
             telemetry.warning(logger, "storage_unavailable", detail=str(error))
             return Hints()
 
-    def _begin(self, look: Look, lanes: Sequence[StoredLane], until_us: int) -> _Drains:
+    def _begin(self, look: Look, rate: Rate, lanes: Sequence[StoredLane], until_us: int) -> _Drains:
         ports = self._ports
         free = [
             lane
             for lane in first_pending(lanes)
             if not lane.counts.leased(look.now_us)
-            and (lane.drain is None or lane.drain.value.not_before_us < until_us)
+            and (lane.drain is None or lane.drain.value.not_before_us(rate) < until_us)
             and (lane.drain is None or lane.drain.value.retry_at_us <= look.now_us)
         ]
         terms = DrainTerms(
             until_us=until_us,
-            rate=look.rate,
+            rate=rate,
             policy=DeliveryPolicy.of(look.config),
             keep_letters=look.config.enable_dead_letter_queue,
             dlq_max_size=look.config.dlq_max_size,
@@ -145,8 +147,9 @@ def hints(look: Look, lanes: Sequence[StoredLane], *, within_us: int) -> Hints:
     """What there is to do by now, or ``within_us`` from now: nobody is at it, and it need not wait."""
     soon_us = look.now_us + within_us
     waiting = first_pending(lanes)
-    drain = look.rate is not None and any(
-        not lane.counts.leased(look.now_us) and (lane.drain is None or lane.drain.value.not_before_us <= soon_us)
+    rate = look.rate
+    drain = rate is not None and any(
+        not lane.counts.leased(look.now_us) and (lane.drain is None or lane.drain.value.not_before_us(rate) <= soon_us)
         for lane in waiting
     )
     timeline = look.timeline

@@ -17,7 +17,7 @@ from shared import telemetry
 from streaming.core.cursor import HEARTBEAT_US, LEASE_US
 from streaming.core.history import add_seconds, fill
 from streaming.core.outbox_lane import DrainHead, first_cursor
-from streaming.core.outbox_pacing import due_after, share
+from streaming.core.outbox_pacing import share
 from streaming.flows.deliver import Terms
 from streaming.flows.lane_books import LaneBooks
 from streaming.flows.outbox_desk import until_stored
@@ -148,30 +148,32 @@ class LaneDrain:
     async def _its_turn(self) -> bool:
         """Wait for the instant at which the pace allows the next page; False when it won't come in this run."""
         while True:
-            now_us = self._ports.clock.now_us()
-            if self._terms.rate is None or max(now_us, self._head.due_us) >= self._terms.until_us or self._head.closed:
+            now_us, rate = self._ports.clock.now_us(), self._terms.rate
+            if rate is None or self._head.closed:
                 return False
-            if now_us >= self._head.due_us:
+            due_us = self._head.debt.due_us(rate)
+            if max(now_us, due_us) >= self._terms.until_us:
+                return False
+            if now_us >= due_us:
                 return True
             if now_us - self._settled_at_us >= HEARTBEAT_US:
                 await self._settle_if_due()
-            await self._ports.clock.sleep_until(min(self._head.due_us, now_us + LOOK_UP_US))
+            await self._ports.clock.sleep_until(min(due_us, now_us + LOOK_UP_US))
 
     def _advance(self, page: Page, settled: int, now_us: int) -> None:
         head, rate = self._head, self._terms.rate
         offset = head.offset + settled
-        due_us = head.due_us
+        debt = head.debt
         if settled and rate is not None:
             pending, paying = self._terms.pending, self._terms.paying
             pending[self._lane] = max(0, pending.get(self._lane, 0) - settled)
             paying[self._lane] = paying.get(self._lane, 0) + settled
-            due_us = due_after(
-                due_us, events=settled, now_us=now_us, rate=rate, share_of_rate=self._terms.share_of(self._lane)
-            )
+            share_of_rate = self._terms.share_of(self._lane)
+            debt = debt.after(settled, now_us=now_us, rate=rate, share_of_rate=share_of_rate)
         if offset == len(page.events):
-            self._head = replace(head, page=page.number, offset=0, due_us=due_us, retry_at_us=0)
+            self._head = replace(head, page=page.number, offset=0, debt=debt, retry_at_us=0)
         else:
-            self._head = replace(head, offset=offset, due_us=due_us, retry_at_us=0)
+            self._head = replace(head, offset=offset, debt=debt, retry_at_us=0)
 
     def _lease_until_us(self) -> int:
         drain = self._stored.drain

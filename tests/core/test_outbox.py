@@ -14,7 +14,7 @@ from streaming.core.batching import lane_of
 from streaming.core.event import Event
 from streaming.core.outbox import Day, Epoch, Timeline
 from streaming.core.outbox_lane import DrainHead, LaneCounts, StageHead, first_cursor
-from streaming.core.outbox_pacing import CATCH_UP_US, Rate, due_after, share
+from streaming.core.outbox_pacing import CATCH_UP_US, Debt, Rate, share
 from streaming.core.outbox_page import PAGE_BYTES, cut, pack, timestamp_us, unpack
 from streaming.core.session import WorldSize
 from streaming.core.tally import Tally
@@ -148,10 +148,19 @@ def test_shares_add_up_to_the_streams_rate(pending: list[int]) -> None:
 
 def test_a_page_takes_its_part_of_the_streams_time() -> None:
     rate = Rate(interval_ms=500, burst=100)  # 5 ms an event
-    assert due_after(1_000_000, events=20, now_us=1_000_000, rate=rate, share_of_rate=1.0) == 1_100_000
-    assert due_after(1_000_000, events=20, now_us=1_050_000, rate=rate, share_of_rate=0.25) == 1_400_000
+    paid = Debt(since_us=1_000_000)
+    assert paid.after(20, now_us=1_000_000, rate=rate, share_of_rate=1.0).due_us(rate) == 1_100_000
+    assert paid.after(20, now_us=1_050_000, rate=rate, share_of_rate=0.25).due_us(rate) == 1_400_000
+
+
+def test_another_rate_takes_effect_in_the_middle_of_a_wait() -> None:
+    slow, fast = Rate(interval_ms=1_000, burst=1), Rate(interval_ms=500, burst=100)
+    debt = Debt(since_us=1_000_000).after(20, now_us=1_000_000, rate=slow, share_of_rate=0.25)
+    assert debt.due_us(slow) == 81_000_000
+    assert debt.due_us(fast) == 1_400_000
 
 
 def test_lost_time_is_made_good_within_bounds() -> None:
     rate = Rate(interval_ms=1_000, burst=1)
-    assert due_after(0, events=1, now_us=100_000_000, rate=rate, share_of_rate=1.0) == 101_000_000 - CATCH_UP_US
+    late = Debt().after(1, now_us=100_000_000, rate=rate, share_of_rate=1.0)
+    assert late.due_us(rate) == 101_000_000 - CATCH_UP_US

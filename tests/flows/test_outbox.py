@@ -73,6 +73,18 @@ async def test_the_rate_is_the_streams_over_all_lanes() -> None:
     assert abs(len(stage.hub.events()) - 7 * 66) <= 7 * 5 + 10 * LANES
 
 
+async def test_a_faster_rate_does_not_wait_for_the_rest_of_a_slow_one() -> None:
+    """A page of a slow stream takes minutes of its time. A drain, or a change of pace, is not to wait for them."""
+    stage = Stage()
+    process = stage.process(max_batch_size="50")
+    session = await process.start(emit_interval_ms=10_000, burst=1)
+    await stage.clock.run(process.run_until(seconds(20)), until_us=seconds(20))
+    assert 0 < len(stage.hub.events()) <= 50 * LANES
+    await process.control.configure({"emit_interval_ms": 100, "burst": 100})
+    await stage.clock.run(process.run_until(seconds(40)), until_us=seconds(40))
+    assert expected(session.session_id, 1) <= stage.sent()
+
+
 @pytest.mark.parametrize("takes_effect", [False, True])
 async def test_a_process_killed_at_any_write_loses_and_doubles_nothing(takes_effect: bool) -> None:
     whole = Writes()

@@ -21,6 +21,7 @@ from streaming.core.event import Event
 from streaming.core.history import Hour, Slot
 from streaming.core.outbox import Day, DrainOrder, Epoch, Pulse, Staging, Timeline
 from streaming.core.outbox_lane import DrainHead, StageHead, first_cursor
+from streaming.core.outbox_pacing import Debt
 from streaming.core.outbox_page import Page
 from streaming.core.outcome import ErrorCategory
 from streaming.core.session import WorldSize
@@ -183,7 +184,7 @@ async def test_a_settlement_is_all_or_nothing(storage: Storage) -> None:
         last_burst=1,
     )
     settled = Settlement(
-        head=head("o-2", page=1, dead=3, due_us=9),
+        head=head("o-2", page=1, dead=3, debt=Debt(since_us=9, events=2.5)),
         version=version,
         settled_pages=range(1, 2),
         dead_letters=(letter,),
