@@ -33,6 +33,10 @@ class Controlled(Protocol):
     def accepts_connections(self) -> bool:
         """Whether the AMQP port is open."""
 
+    @property
+    def port(self) -> int:
+        """Of AMQP."""
+
     async def settled(self) -> None:
         """Wait until the port is as the faults want it."""
 
@@ -94,8 +98,9 @@ class Control:
     def _route(self, method: str, path: str, body: bytes) -> _Reply:
         match method, [part for part in path.partition("?")[0].split("/") if part]:
             case "GET", ["health"]:
-                accepting = self._broker.accepts_connections
-                return _Reply(HTTPStatus.OK, {"status": "healthy", "accepts_connections": accepting})
+                # The port tells whose health this is, where several brokers run.
+                health = {"accepts_connections": self._broker.accepts_connections, "port": self._broker.port}
+                return _Reply(HTTPStatus.OK, {"status": "healthy", **health})
             case "GET", ["stats"]:
                 return _Reply(HTTPStatus.OK, asdict(self._broker.stats()))
             case "GET", ["hubs"]:

@@ -67,11 +67,14 @@ class Child:
         """Return when it is ready. Raises LocalError, with its last lines, when it ends or takes too long."""
         started = time.monotonic()
         self._process = await self._spawn()
-        while not await self.spec.ready():
-            if self._process.poll() is not None:
+        while True:
+            answered = await self.spec.ready()
+            if self._process.poll() is not None:  # Then it was somebody else who answered.
                 how = describe_exit(self._process.returncode)
                 await self.kill()
                 raise LocalError(self._with_tail(f"the {self.name} {how} before it was ready"))
+            if answered:
+                return
             if time.monotonic() - started > self.spec.start_seconds:
                 await self.kill()
                 raise LocalError(self._with_tail(f"the {self.name} was not ready in {self.spec.start_seconds:.0f} s"))

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import random
 import socket
 import urllib.error
 import urllib.request
+from itertools import islice
 from typing import Final
 
 from local.errors import LocalError
 
 _LOOPBACK: Final = "127.0.0.1"
 _PROBE_SECONDS: Final = 1.0
+_CHOICE: Final = range(20_000, 32_768)
+"""Below the ports that systems give to outgoing connections: nobody else is handed one of these by chance, not even
+while a process that has it is being started again."""
 
 
 def is_free(port: int) -> bool:
@@ -26,15 +31,12 @@ def is_free(port: int) -> bool:
 
 
 def free_ports(count: int) -> list[int]:
-    """``count`` different ports that were free a moment ago."""
-    probes = [socket.socket(socket.AF_INET, socket.SOCK_STREAM) for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind((_LOOPBACK, 0))
-        return [probe.getsockname()[1] for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
+    """``count`` different ports that were free a moment ago. Raises LocalError when there are not as many."""
+    free = filter(is_free, random.SystemRandom().sample(_CHOICE, len(_CHOICE)))
+    chosen = list(islice(free, count))
+    if len(chosen) < count:
+        raise LocalError(f"no {count} ports from {_CHOICE.start} to {_CHOICE.stop - 1} are free")
+    return chosen
 
 
 def require_free(port: int, *, purpose: str, option: str) -> None:

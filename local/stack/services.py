@@ -22,7 +22,7 @@ from local.functions_host.settings import read_local_settings
 from local.node import ensure_node
 from local.paths import ROOT
 from local.stack.child import Child, ChildSpec
-from local.stack.options import HostKind, HubKind
+from local.stack.options import DEFAULT_HUB_PORT, HostKind, HubKind
 from local.stack.ports import free_ports, is_free, require_free
 from streaming.adapters.event_hubs.connection import (
     CONNECTION_STRING_SETTING,
@@ -149,7 +149,9 @@ def _hub(options: StackOptions, environment: Mapping[str, str]) -> _Hub:
     """The broker of this repository, whatever hub the settings name."""
     require_free(options.hub_port, purpose="the event hub", option="--hub-port")
     name = environment.get(EVENT_HUB_SETTING) or DEFAULT_HUB
-    control_port = _CONTROL_PORT if is_free(_CONTROL_PORT) else free_ports(1)[0]
+    # The usual one belongs to the usual hub: two stacks that start at once must not both take it for free.
+    usual = options.hub_port == DEFAULT_HUB_PORT and is_free(_CONTROL_PORT)
+    control_port = _CONTROL_PORT if usual else free_ports(1)[0]
     control_url = f"http://localhost:{control_port}"
     broker = ChildSpec(
         name="event hub",
@@ -159,7 +161,7 @@ def _hub(options: StackOptions, environment: Mapping[str, str]) -> _Hub:
             *("--control-port", str(control_port)),
             *("--hub", f"{name}:{DEFAULT_PARTITIONS}"),
         ),
-        ready=_answers(f"http://127.0.0.1:{control_port}/health"),
+        ready=_answers(f"http://127.0.0.1:{control_port}/health", port=options.hub_port),
     )
     return _Hub(
         address=f"localhost:{options.hub_port}",
@@ -225,15 +227,20 @@ def _warnings(warn: Callable[[str], None]) -> Callable[[str], None]:
     return on_line
 
 
-def _answers(url: str) -> Callable[[], Awaitable[bool]]:
-    """Whether anything answers HTTP at ``url``; below 500, since an emulator refuses requests without a key."""
+def _answers(url: str, **said: object) -> Callable[[], Awaitable[bool]]:
+    """Whether anything answers HTTP at ``url``; below 500, since an emulator refuses requests without a key.
+
+    What must have been ``said`` in the answer, a JSON object, tells one server from another that took its place.
+    """
 
     async def ready() -> bool:
         timeout = aiohttp.ClientTimeout(total=_PROBE_SECONDS)
         try:
             async with aiohttp.ClientSession(timeout=timeout) as session, session.get(url) as answer:
-                return answer.status < 500  # noqa: PLR2004  (a server's own fault)
-        except (aiohttp.ClientError, TimeoutError):
+                if answer.status >= 500:  # noqa: PLR2004  (a server's own fault)
+                    return False
+                return not said or said.items() <= (await answer.json()).items()
+        except (aiohttp.ClientError, TimeoutError, ValueError, AttributeError):
             return False
 
     return ready

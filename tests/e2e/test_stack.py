@@ -89,6 +89,18 @@ def test_a_kill_of_the_stack_itself_leaves_no_process_and_the_next_start_works(t
         assert stack.status()["is_streaming"]
 
 
+def test_two_that_start_at_once_have_a_hub_each(tmp_path: Path) -> None:
+    first, second = (StackProcess(tmp_path / name) for name in ("first", "second"))
+    first.launch()
+    try:
+        with second:
+            first.wait_for_line(r"ready: ")
+            for stack in (first, second):
+                wait_until(lambda stack=stack: stack.status().get("events_sent", 0) > 0, "events")  # type: ignore[misc]  # a lambda's default
+    finally:
+        first.stop()
+
+
 def test_what_is_in_the_way_is_said_in_one_line(tmp_path: Path) -> None:
     with StackProcess(tmp_path / "first", "--no-stream") as running:
         again = run_cli("up", "--data", str(running.data), "--port", "0", "--hub-port", "0")

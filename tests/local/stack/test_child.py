@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -69,6 +71,20 @@ async def test_one_that_ends_before_it_is_ready_is_reported_with_its_last_lines(
     assert child.pid is None
 
 
+async def test_one_that_has_ended_is_not_ready_though_somebody_else_answers_in_its_place(tmp_path: Path) -> None:
+    flag = tmp_path / "flag"
+    child = _child("", flag)
+
+    async def ready() -> bool:
+        assert child.pid is not None
+        await asyncio.to_thread(os.waitid, os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+        return True
+
+    child.spec = replace(child.spec, ready=ready)
+    with pytest.raises(LocalError, match="child ended with exit code 0 before it was ready"):
+        await child.start()
+
+
 async def test_one_that_is_never_ready_is_killed(tmp_path: Path) -> None:
     child = _child("import signal; signal.pause()", tmp_path / "never", start_seconds=0.0)
     with pytest.raises(LocalError, match="was not ready in 0 s"):
@@ -110,8 +126,7 @@ async def test_output_may_go_to_a_file(tmp_path: Path) -> None:
 
 async def test_a_very_long_line_holds_nothing_up(tmp_path: Path) -> None:
     lines: list[str] = []
-    program = "import sys; print('x' * 5_000_000); print('after', flush=True); open(sys.argv[1], 'w').close()"
-    child = _child(program, tmp_path / "flag", on_line=lines.append)
+    child = _child("print('x' * 5_000_000)" + _WAITS_FOR_SIGTERM, tmp_path / "flag", on_line=lines.append)
     await child.start()
-    assert (await child.ended()).startswith("the child ended with exit code 0")
-    assert lines[-1] == "after"
+    await child.stop()
+    assert lines[-2:] == ["up", "down"]

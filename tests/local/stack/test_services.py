@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import socket
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from local.errors import LocalError
+from local.event_hubs import EventHubsBroker
 from local.stack.options import HubKind, StackOptions
 from local.stack.ports import free_ports
 from local.stack.services import Services, plan_services
@@ -24,8 +26,9 @@ def _plan(folder: Path, values: dict[str, str], *, host: dict[str, Any] | None =
     settings = folder / "local.settings.json"
     settings.write_text(json.dumps({"Values": values, "Host": host or {}}))
     port, hub_port = free_ports(2)
+    ports = {"port": port, "hub_port": hub_port}
     return plan_services(
-        StackOptions(port=port, hub_port=hub_port, settings=settings, data=folder / "data", **options),
+        StackOptions(settings=settings, data=folder / "data", **(ports | options)),
         keeps_open=(),
         say=lambda _line: None,
         warn=lambda _line: None,
@@ -81,6 +84,35 @@ def test_the_broker_serves_the_hub_that_the_settings_name(tmp_path: Path) -> Non
     assert services.hub_name == "my-events"
     assert "my-events:4" in services.in_order[1].spec.command
     assert services.in_order[-1].spec.environment["EVENTHUB_NAME"] == "my-events"
+
+
+def _control_port(services: Services) -> str:
+    command = services.in_order[1].spec.command
+    return command[command.index("--control-port") + 1]
+
+
+def test_only_the_usual_hub_has_the_usual_control_port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two stacks that start at once would both find it free."""
+    usual_hub, usual = free_ports(2)
+    monkeypatch.setattr("local.stack.services.DEFAULT_HUB_PORT", usual_hub)
+    monkeypatch.setattr("local.stack.services._CONTROL_PORT", usual)
+    assert _control_port(_plan(tmp_path, {})) != str(usual)
+    assert _control_port(_plan(tmp_path, {}, hub_port=usual_hub)) == str(usual)
+    with socket.create_server(("127.0.0.1", usual)):
+        assert _control_port(_plan(tmp_path, {}, hub_port=usual_hub)) != str(usual)
+
+
+async def test_another_broker_on_the_control_port_is_not_taken_for_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (usual_hub,) = free_ports(1)
+    async with EventHubsBroker() as another:
+        monkeypatch.setattr("local.stack.services.DEFAULT_HUB_PORT", usual_hub)
+        monkeypatch.setattr("local.stack.services._CONTROL_PORT", another.control_port)
+        monkeypatch.setattr("local.stack.services.is_free", lambda _port: True)  # It was, a moment ago.
+        services = _plan(tmp_path, {}, hub_port=usual_hub)
+        assert _control_port(services) == str(another.control_port)
+        assert not await services.in_order[1].spec.ready()
 
 
 def test_without_auth_there_is_no_key(tmp_path: Path) -> None:
