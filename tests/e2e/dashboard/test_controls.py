@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from playwright.sync_api import expect
 
+from tests.e2e.dashboard.letters import bury
 from tests.hub_faults import HubFaults
 from tests.stack_process import wait_until
 
@@ -228,20 +229,6 @@ def test_dead_letters_are_read_sent_again_and_cleared(
     expect(dashboard.shown("statistics.dlq_size")).to_have_text("0")
     assert stack.ask("GET", "/api/stream/dlq/summary")[1]["size"] == 0
     expect(dashboard.get("dlq-clear")).to_be_disabled()
-
-
-def bury(stack: StackProcess, *, bursts: int) -> None:
-    """Have so many bursts of 40 fail for good."""
-    settings = {"retry_attempts": 0, "circuit_breaker_enabled": False}
-    assert stack.ask("PUT", "/api/stream/config", settings)[0] == 200
-    faults = HubFaults(stack)
-    faults.put({"kind": "reject"})
-    try:
-        request = {"emit_interval_ms": 500, "burst": 40, "duration_minutes": bursts * 0.5 / 60}
-        assert stack.ask("POST", "/api/stream/start", request)[0] == 200
-        wait_until(lambda: stack.status().get("status") == "stopped", "the end of the session")
-    finally:
-        faults.clear()
 
 
 def test_an_outbox_is_drained_and_cleared(dashboard: Dashboard) -> None:

@@ -9,6 +9,7 @@ from playwright.sync_api import expect
 
 from local.node import ensure_packages
 from local.paths import ROOT, STATE
+from tests.e2e.dashboard.letters import bury
 from tests.e2e.dashboard.page import PHONE, WIDE, Dashboard
 from tests.stack_process import wait_until
 
@@ -72,6 +73,40 @@ def test_axe_finds_no_violation_in_dialogs(theme: str, stack: StackProcess, brow
             dashboard.page.keyboard.press("Escape")
             expect(dashboard.dialog(name)).to_be_hidden()
         dashboard.press("breaker-open")
+        assert violations(dashboard.page, axe) == []
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_no_violation_in_dead_letters(theme: str, stack: StackProcess, browser: Browser, axe: str) -> None:
+    bury(stack, bursts=1)
+    with Dashboard.opened(browser, stack.url, theme=theme) as dashboard:
+        dashboard.press("dlq-browse")
+        entries = dashboard.dialog("Dead letters").locator("#dlq-entries > li")
+        entries.first.locator("summary").click()
+        assert violations(dashboard.page, axe) == []
+        dashboard.page.keyboard.press("Escape")
+        dashboard.press("dlq-retry")
+        again = dashboard.dialog("Send dead letters again")
+        expect(again).to_be_visible()
+        assert violations(dashboard.page, axe) == []
+        again.get_by_label("At most (events)").fill("-1")
+        again.get_by_role("button", name="Send again").click()
+        assert violations(dashboard.page, axe) == []
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_no_violation_while_a_key_is_asked_for(
+    theme: str, stack: StackProcess, browser: Browser, axe: str
+) -> None:
+    with Dashboard.opened(browser, stack.url, theme=theme, load=False) as dashboard:
+        dashboard.page.route("**/api/stream/overview**", lambda route: route.fulfill(status=401, body=""))
+        dashboard.load()
+        dialog = dashboard.dialog("Function key")
+        expect(dialog).to_be_visible()
+        assert violations(dashboard.page, axe) == []
+        dialog.get_by_label("Key").fill("wrong")
+        dialog.get_by_role("button", name="Use this key").click()
+        expect(dialog.get_by_role("alert")).to_have_text("This key was not accepted.")
         assert violations(dashboard.page, axe) == []
 
 
