@@ -7,14 +7,15 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from streaming.core.dead_letter import DeadLetter
-from streaming.core.history import Slot
-from streaming.core.tally import Tally
+from streaming.flows.delivery_books import DeliveryBooks, letter_of
 from streaming.flows.ledger import KEPT_RECENT, log_discarded
 
 if TYPE_CHECKING:
+    from streaming.core.dead_letter import DeadLetter
+    from streaming.core.history import Slot
     from streaming.core.outbox import Epoch
-    from streaming.flows.deliver import DeadBatch, Delivery
+    from streaming.core.tally import Tally
+    from streaming.flows.deliver import Delivery
 
 logger = logging.getLogger(__name__)
 
@@ -35,8 +36,7 @@ class LaneBooks:
     def __init__(self, epoch: Epoch, lane: int) -> None:
         self._epoch = epoch
         self._lane = lane
-        self._tally = Tally()
-        self._slots: dict[int, Slot] = {}
+        self._books = DeliveryBooks()
         self._letters: list[DeadLetter] = []
         self._recent: deque[bytes] = deque(maxlen=-(-KEPT_RECENT // epoch.lanes))
 
@@ -51,51 +51,31 @@ class LaneBooks:
 
     def book(self, delivery: Delivery, *, page: int, position: int, now_us: int, keep_letters: bool) -> None:
         """Book what came of a page's events from ``position`` on."""
-        sent = sum(map(len, delivery.sent))
-        size_bytes = sum(len(event.body) for batch in delivery.sent for event in batch)
-        dead = sum(len(batch.events) for batch in delivery.dead)
-        tally = self._tally
-        tally.sent_first += sent
-        tally.batches_sent += len(delivery.sent)
-        tally.bytes_sent += size_bytes
-        tally.dead_lettered += dead
-        tally.connection_failures += delivery.connection_failures
-        if sent:
-            tally.last_event_us = now_us
-        for batch in delivery.dead:
-            tally.by_error[batch.category.value] += len(batch.events)
-        letters = [self._letter(batch, page, position, index) for index, batch in enumerate(delivery.dead)]
+        self._books.book(delivery, now_us=now_us)
+        letters = [
+            letter_of(
+                batch,
+                session_id=self._epoch.session_id,
+                shard=self._epoch.slot(self._lane),
+                lane=self._lane,
+                window=page,
+                position=position,
+                index=index,
+                first_burst=page,
+                last_burst=page,
+            )
+            for index, batch in enumerate(delivery.dead)
+        ]
         if keep_letters:
             self._letters += letters
         else:
-            tally.discarded += dead
+            self._books.tally.discarded += sum(len(letter.events) for letter in letters)
             log_discarded(letters)
-        second = now_us // 1_000_000
-        slot = Slot(sent=sent, failed=dead, batches=len(delivery.sent), bytes=size_bytes)
-        self._slots[second] = self._slots.get(second, Slot()).plus(slot)
         for batch_sent in delivery.sent:
             self._recent.extend(event.body for event in batch_sent[-(self._recent.maxlen or 0) :])
 
     def take(self) -> Increments:
         """What is to be written; from now on it counts as taken."""
-        taken = Increments(tally=self._tally, slots=self._slots, letters=tuple(self._letters))
-        self._tally, self._slots, self._letters = Tally(), {}, []
-        return taken
-
-    def _letter(self, batch: DeadBatch, page: int, position: int, index: int) -> DeadLetter:
-        return DeadLetter(
-            # Unique without a register: a lane settles in order, so the page and the position in it name the batch.
-            letter_id=f"{batch.last_failure_us:017d}-{page:x}-{self._lane:x}-{position:x}-{index:x}",
-            events=batch.events,
-            category=batch.category,
-            detail=batch.detail,
-            attempts=batch.attempts,
-            first_failure_us=batch.first_failure_us,
-            last_failure_us=batch.last_failure_us,
-            session_id=self._epoch.session_id,
-            shard=self._epoch.slot(self._lane),
-            lane=self._lane,
-            window=page,
-            first_burst=page,
-            last_burst=page,
-        )
+        letters, self._letters = tuple(self._letters), []
+        tally, slots = self._books.take()
+        return Increments(tally=tally, slots=slots, letters=letters)

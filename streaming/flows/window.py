@@ -7,16 +7,17 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
 from streaming.core.cursor import Progress
-from streaming.core.dead_letter import DeadLetter
-from streaming.core.history import Slot
-from streaming.core.tally import Tally
+from streaming.flows.delivery_books import DeliveryBooks, letter_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from streaming.core.cursor import Cursor
+    from streaming.core.dead_letter import DeadLetter
     from streaming.core.event import Event
+    from streaming.core.history import Slot
     from streaming.core.plan import WindowPlan
+    from streaming.core.tally import Tally
     from streaming.flows.deliver import DeadBatch, Delivery
 
 LETTERS_PER_COMMIT: Final = 80
@@ -51,14 +52,16 @@ class WindowRun:
         """The world at the window's end, once it is complete, and"""
         self.disrupted: Mapping[str, int] = {}
         """how many events each disruption has touched by then."""
-        self.tally = Tally()
-        """Counts since the last commit."""
-        self.slots: dict[int, Slot] = {}
-        """The same by second."""
+        self._books = DeliveryBooks()
         self.dead_letters: list[DeadLetter] = []
         self._letter_bytes = 0
         self.crowded = False
         """Whether a lane waits for the dead letters in memory to be committed."""
+
+    @property
+    def tally(self) -> Tally:
+        """Counts since the last commit."""
+        return self._books.tally
 
     @property
     def settled(self) -> bool:
@@ -89,47 +92,25 @@ class WindowRun:
     def settle(self, lane: int, delivery: Delivery, *, first_burst: int, last_burst: int, now_us: int) -> None:
         """Book what came of a lane's batch, in memory; the next commit writes it."""
         self._settled[lane] += delivery.settled
-        sent = sum(map(len, delivery.sent))
-        size_bytes = sum(len(event.body) for batch in delivery.sent for event in batch)
-        dead = sum(len(batch.events) for batch in delivery.dead)
-        tally = self.tally
-        tally.sent_first += sent
-        tally.batches_sent += len(delivery.sent)
-        tally.bytes_sent += size_bytes
-        tally.dead_lettered += dead
-        tally.connection_failures += delivery.connection_failures
-        if sent:
-            tally.last_event_us = now_us
+        self._books.book(delivery, now_us=now_us)
         for batch in delivery.dead:
-            tally.by_error[batch.category.value] += len(batch.events)
             self._letter_bytes += _size_bytes(batch)
-            self.dead_letters.append(self._letter(batch, lane, first_burst, last_burst))
-        second = now_us // 1_000_000
-        slot = Slot(sent=sent, failed=dead, batches=len(delivery.sent), bytes=size_bytes)
-        self.slots[second] = self.slots.get(second, Slot()).plus(slot)
+            self.dead_letters.append(
+                letter_of(
+                    batch,
+                    session_id=self._cursor.session_id,
+                    shard=self._cursor.shard,
+                    lane=lane,
+                    window=self.plan.window,
+                    position=self._settled[lane],
+                    index=len(self.dead_letters),
+                    first_burst=first_burst,
+                    last_burst=last_burst,
+                )
+            )
 
     def take(self) -> tuple[Tally, dict[int, Slot], tuple[DeadLetter, ...]]:
         """What is to be committed since the last time; from now on counted as taken."""
-        taken = (self.tally, self.slots, tuple(self.dead_letters))
-        self.tally, self.slots, self.dead_letters = Tally(), {}, []
+        letters, self.dead_letters = tuple(self.dead_letters), []
         self._letter_bytes, self.crowded = 0, False
-        return taken
-
-    def _letter(self, batch: DeadBatch, lane: int, first_burst: int, last_burst: int) -> DeadLetter:
-        # Unique without a register: a lane settles in order, so the position of its first event names the batch.
-        position = self._settled[lane]
-        return DeadLetter(
-            letter_id=f"{batch.last_failure_us:017d}-{self.plan.window:x}-{lane:x}-{position:x}-{len(self.dead_letters):x}",
-            events=batch.events,
-            category=batch.category,
-            detail=batch.detail,
-            attempts=batch.attempts,
-            first_failure_us=batch.first_failure_us,
-            last_failure_us=batch.last_failure_us,
-            session_id=self._cursor.session_id,
-            shard=self._cursor.shard,
-            lane=lane,
-            window=self.plan.window,
-            first_burst=first_burst,
-            last_burst=last_burst,
-        )
+        return (*self._books.take(), letters)
