@@ -152,5 +152,6 @@ class CircuitBreaker:
                 from_state=self._state.status.value,
                 to_state=state.status.value,
                 trips=state.trips,
+                epoch=state.epoch,
             )
         self._state = state

@@ -53,7 +53,7 @@ _CALM: Final[Mapping[str, Row]] = {
     "stream_watch": {"tick_staleness_seconds": 0.6, "status": "running"},
     "connection_check": {"success": True, "reason": None, "response_time_ms": 420.0},
     "poison_message": {"queue": "retail-outbox-drain"},
-    "breaker_transition": {"from_state": "closed", "to_state": "open", "trips": 1},
+    "breaker_transition": {"from_state": "closed", "to_state": "open", "trips": 1, "epoch": 7},
 }
 
 
