@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
@@ -13,6 +13,10 @@ from streaming.core.config import RealtimeConfig
 from tests.infra.bicep import bicep_files
 from tests.infra.test_names import ROLES, deployed_settings
 from tests.infra.test_package import SHIPPED
+from tests.infra.test_workflows import WORKFLOWS
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 DOCS: Final = ROOT / "docs"
 GUIDES: Final = ("setup", "credentials", "deployment", "cost", "security", "containers", "operations")
@@ -72,6 +76,15 @@ def test_files_that_are_named_exist(name: str) -> None:
 def test_the_package_of_the_plain_way_is_what_is_shipped() -> None:
     (names,) = re.findall(r"git archive --format zip --output app.zip HEAD (.+)", text_of("deployment"))
     assert set(names.split()) == SHIPPED
+
+
+@pytest.mark.parametrize("path", [*sorted(DOCS.glob("*.md")), *WORKFLOWS], ids=lambda path: path.name)
+def test_no_command_combines_what_the_azure_cli_refuses(path: Path) -> None:
+    """``az resource list`` takes ``--tag`` alone, and an argument with a secret can be seen by others."""
+    text = path.read_text(encoding="utf-8").replace("\\\n", " ")
+    commands = re.findall(r"\baz [^\n`]+", text)
+    assert not [command for command in commands if "--tag " in command]
+    assert not [command for command in commands if re.search(r"--value (?!@-)|ConnectionString=(?!@-)", command)]
 
 
 def test_the_guide_says_what_was_not_tried() -> None:

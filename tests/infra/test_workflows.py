@@ -72,6 +72,22 @@ def test_no_workflow_has_a_secret_or_more_permissions_than_it_needs(workflows: d
             assert job["timeout-minutes"] <= 60, name
 
 
+def test_conditions_of_jobs_read_no_variable_of_their_environment(workflows: dict[str, Any]) -> None:
+    """Those are not known before the job runs, so that it would never run."""
+    of_the_environment = {
+        name
+        for workflow in workflows.values()
+        for job in workflow["jobs"].values()
+        if "environment" in job
+        for step in [job, *job["steps"]]
+        for name in re.findall(r"vars\.(\w+)", json.dumps(step.get("with", {})) + json.dumps(step.get("env", {})))
+    }
+    assert "AZURE_CLIENT_ID" in of_the_environment
+    for workflow in workflows.values():
+        for job in workflow["jobs"].values():
+            assert not set(re.findall(r"vars\.(\w+)", job.get("if", ""))) & of_the_environment
+
+
 def test_three_pythons_are_tested(workflows: dict[str, Any]) -> None:
     assert workflows["checks.yml"]["jobs"]["test"]["strategy"]["matrix"]["python"] == ["3.11", "3.12", "3.13"]
 
