@@ -40,6 +40,10 @@ param alwaysReadyHttpInstances int = 0
 @maxValue(1)
 param alwaysReadyTickInstances int = 1
 
+@description('RollingUpdate drains what runs when code or settings change; Recreate kills it, for regions that do not have the former.')
+@allowed(['RollingUpdate', 'Recreate'])
+param updateStrategy string = 'RollingUpdate'
+
 @description('Whether the app is reachable from the internet (its routes still ask for a key). False needs privateNetworking.')
 param publicNetworkAccess bool = true
 
@@ -220,6 +224,9 @@ param runbookUrl string = 'docs/operations.md'
 
 @description('Ask /api/stream/health from outside, every five minutes. Needs publicNetworkAccess.')
 param availabilityTest bool = false
+
+@description('From where it is asked, by the population tags of the cloud.')
+param availabilityPlaces array = ['emea-nl-ams-azr', 'us-va-ash-azr', 'apac-sg-sin-azr']
 
 @description('Storage log categories to keep for audits: any of StorageRead, StorageWrite, StorageDelete. The stream itself reads and writes every second.')
 param storageAuditCategories array = ['StorageDelete']
@@ -468,6 +475,7 @@ module functionApp 'modules/function-app.bicep' = {
     maximumInstanceCount: maximumInstanceCount
     alwaysReadyHttpInstances: alwaysReadyHttpInstances
     alwaysReadyTickInstances: alwaysReadyTickInstances
+    updateStrategy: updateStrategy
     publicNetworkAccess: publicNetworkAccess
     allowedOrigins: empty(allowedOrigins) ? [] : split(allowedOrigins, ',')
     identityName: identityName
@@ -517,7 +525,7 @@ module metricAlerts 'modules/metric-alerts.bicep' = if (alertsEnabled) {
       functionApp: functionAppId
     }
     throughputUnits: max(eventHubCapacity, eventHubMaximumThroughputUnits)
-    watchesTick: alwaysReadyTickInstances > 0
+    watchesTick: alwaysReadyTickInstances > 0 && alwaysReadyHttpInstances == 0
     watchesThroughputUnits: makesEventHub && eventHubSku == 'Standard'
     actionGroupId: actionGroupId
     overrides: alertOverrides
@@ -529,12 +537,15 @@ module metricAlerts 'modules/metric-alerts.bicep' = if (alertsEnabled) {
 module availability 'modules/availability.bicep' = if (availabilityTest && publicNetworkAccess) {
   name: 'availability'
   params: {
-    name: 'retail-stream-${environmentName}-health'
+    namePrefix: 'retail-stream-${environmentName}'
     location: location
     tags: allTags
     applicationInsightsId: monitoring.outputs.applicationInsightsId
     url: 'https://${functionApp.outputs.hostName}/api/stream/health'
-    actionGroupId: alertsEnabled ? actionGroupId : ''
+    places: availabilityPlaces
+    alertsEnabled: alertsEnabled
+    actionGroupId: actionGroupId
+    overrides: alertOverrides
     runbookUrl: runbookUrl
   }
   dependsOn: [actionGroup]

@@ -1,7 +1,7 @@
 metadata description = 'Asks the health route from outside, and says so when nobody or an unhealthy stream answers.'
 
-@description('Name of the test and of its alert.')
-param name string
+@description('Begins the name of the test and of its alert.')
+param namePrefix string
 
 @description('Region.')
 param location string
@@ -15,19 +15,24 @@ param applicationInsightsId string
 @description('The URL that has to answer 200.')
 param url string
 
-@description('Who is told; empty for nobody.')
+@description('Whether the alert is made, and not only the test.')
+param alertsEnabled bool
+
+@description('Who is told.')
 param actionGroupId string
+
+@description('Changes to rules, by key.')
+param overrides object
 
 @description('Where the runbook is.')
 param runbookUrl string
 
-@description('Test locations, by their population tags (they differ between clouds).')
-param locations array = ['emea-nl-ams-azr', 'us-va-ash-azr', 'apac-sg-sin-azr']
+@description('From where it is asked, by population tags.')
+param places array
 
-@description('How many locations have to fail at once.')
-@minValue(1)
-@maxValue(5)
-param failedLocationCount int = 2
+var defaults = loadJsonContent('../alerts/availability-alert.json')
+var rule = union(defaults, contains(overrides, defaults.key) ? overrides[defaults.key] : {})
+var name = '${namePrefix}-${rule.key}'
 
 resource test 'Microsoft.Insights/webtests@2022-06-15' = {
   name: name
@@ -43,7 +48,7 @@ resource test 'Microsoft.Insights/webtests@2022-06-15' = {
     Frequency: 300
     Timeout: 30
     RetryEnabled: true
-    Locations: [for place in locations: {
+    Locations: [for place in places: {
       Id: place
     }]
     Request: {
@@ -60,25 +65,25 @@ resource test 'Microsoft.Insights/webtests@2022-06-15' = {
   }
 }
 
-resource alert 'Microsoft.Insights/metricAlerts@2018-03-01' = {
+resource alert 'Microsoft.Insights/metricAlerts@2018-03-01' = if (alertsEnabled && rule.enabled) {
   name: name
   location: 'global'
   tags: union(tags, { 'hidden-link:${applicationInsightsId}': 'Resource', 'hidden-link:${test.id}': 'Resource' })
   properties: {
-    description: 'The health route does not answer, or says unhealthy. What to do: ${runbookUrl}#health-from-outside'
+    description: '${rule.title}. ${rule.description} What to do: ${runbookUrl}#${rule.key}'
     enabled: true
-    severity: 1
+    severity: rule.severity
     scopes: [test.id, applicationInsightsId]
-    windowSize: 'PT15M'
-    evaluationFrequency: 'PT5M'
+    windowSize: rule.window
+    evaluationFrequency: rule.frequency
     autoMitigate: true
     criteria: {
       'odata.type': 'Microsoft.Azure.Monitor.WebtestLocationAvailabilityCriteria'
       webTestId: test.id
       componentId: applicationInsightsId
-      failedLocationCount: failedLocationCount
+      failedLocationCount: rule.threshold
     }
-    actions: empty(actionGroupId) ? [] : [
+    actions: [
       {
         actionGroupId: actionGroupId
       }

@@ -27,6 +27,9 @@ param alwaysReadyHttpInstances int
 @description('Warm instances for the stream timer.')
 param alwaysReadyTickInstances int
 
+@description('How instances are replaced when code or settings change: RollingUpdate or Recreate.')
+param updateStrategy string
+
 @description('Whether it is reachable from the internet.')
 param publicNetworkAccess bool
 
@@ -108,6 +111,7 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
   // checkov:skip=CKV_AZURE_222: A person has to reach the routes, which ask for a key; the parameter publicNetworkAccess closes them.
   // checkov:skip=CKV_AZURE_17: Callers sign in with a function key; a client certificate would shut out browsers and probes.
   // checkov:skip=CKV_AZURE_212: Flex Consumption has no instance count of the site: alwaysReady and maximumInstanceCount stand for it.
+  // checkov:skip=CKV_AZURE_78: Flex Consumption has no FTP, and asks to leave ftpsState out; basic credentials are off below.
   // checkov:skip=CKV_AZURE_213: healthCheckPath is not supported on Flex Consumption; the availability test asks the health route.
   name: name
   location: location
@@ -128,7 +132,6 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
     siteConfig: {
       minTlsVersion: '1.2'
       scmMinTlsVersion: '1.2'
-      ftpsState: 'Disabled'
       http20Enabled: true
       cors: {
         allowedOrigins: allowedOrigins
@@ -155,9 +158,9 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
         maximumInstanceCount: maximumInstanceCount
         alwaysReady: concat(alwaysReadyTick, alwaysReadyHttp)
       }
-      // Drains what runs; the default kills it.
+      // RollingUpdate drains what runs; Recreate kills it.
       siteUpdateStrategy: {
-        type: 'RollingUpdate'
+        type: updateStrategy
       }
     }
   }

@@ -12,7 +12,7 @@ param targets object
 @description('The most throughput units that the hub may have.')
 param throughputUnits int
 
-@description('Whether the stream timer has an instance of its own.')
+@description('Whether the stream timer has the one instance that is kept warm: the metric counts those of HTTP as well.')
 param watchesTick bool
 
 @description('Whether the hub has throughput units.')
