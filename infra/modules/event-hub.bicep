@@ -44,6 +44,8 @@ param captureContainerName string
 param workspaceId string
 
 var inflates = skuName == 'Standard' && maximumThroughputUnits > capacity
+// Who changed the hub. Who sent and read is told by Premium only, and the category group audit is nothing but that.
+var auditCategories = skuName == 'Premium' ? ['OperationalLogs', 'RuntimeAuditLogs'] : ['OperationalLogs']
 var storageBlobDataContributor = 'ba92f5b4-2d11-453d-a403-e96b0029c9fe'
 
 resource account 'Microsoft.Storage/storageAccounts@2025-01-01' existing = {
@@ -141,12 +143,10 @@ resource diagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' 
   scope: namespace
   properties: {
     workspaceId: workspaceId
-    logs: [
-      {
-        categoryGroup: 'audit'
-        enabled: true
-      }
-    ]
+    logs: [for category in auditCategories: {
+      category: category
+      enabled: true
+    }]
     metrics: [
       {
         category: 'AllMetrics'

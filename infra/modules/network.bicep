@@ -56,6 +56,8 @@ resource network 'Microsoft.Network/virtualNetworks@2024-05-01' = {
         name: 'functions'
         properties: {
           addressPrefix: functionsSubnetPrefix
+          // Telemetry goes to a public address. Said here, because newer versions of the API shut it by default.
+          defaultOutboundAccess: true
           networkSecurityGroup: {
             id: securityGroup.id
           }
@@ -73,6 +75,7 @@ resource network 'Microsoft.Network/virtualNetworks@2024-05-01' = {
         name: 'endpoints'
         properties: {
           addressPrefix: endpointsSubnetPrefix
+          defaultOutboundAccess: false
           networkSecurityGroup: {
             id: securityGroup.id
           }

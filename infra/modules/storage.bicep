@@ -122,7 +122,7 @@ resource queue 'Microsoft.Storage/storageAccounts/queueServices/queues@2025-01-0
   name: queueName
 }]
 
-resource blobAudit 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
+resource blobAudit 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = if (!empty(auditCategories)) {
   name: 'audit'
   scope: blobs
   properties: {
@@ -134,7 +134,7 @@ resource blobAudit 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = 
   }
 }
 
-resource tableAudit 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
+resource tableAudit 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = if (!empty(auditCategories)) {
   name: 'audit'
   scope: tables
   properties: {
@@ -146,7 +146,7 @@ resource tableAudit 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' =
   }
 }
 
-resource queueAudit 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
+resource queueAudit 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = if (!empty(auditCategories)) {
   name: 'audit'
   scope: queues
   properties: {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
@@ -14,7 +14,10 @@ from streaming.adapters.event_hubs import connection
 from streaming.adapters.event_hubs.connection import HubConnection, Identity, read_hub_connection
 from streaming.adapters.tables import keys
 from tests.edge.test_functions import index
-from tests.infra.bicep import INFRA, bicep_files, config_of
+from tests.infra.bicep import INFRA, bicep_files, config_of, is_conditional
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 ROLES: Final = {
     "storageBlobDataOwner": "b7e6dc6d-f1e8-4753-8033-0f276bb0955b",
@@ -31,6 +34,13 @@ NEVER_ON_FLEX: Final = {
     "ENABLE_ORYX_BUILD", "FUNCTIONS_EXTENSION_VERSION", "FUNCTIONS_WORKER_PROCESS_COUNT", "FUNCTIONS_WORKER_RUNTIME",
     "SCM_DO_BUILD_DURING_DEPLOYMENT", "WEBSITE_RUN_FROM_PACKAGE", "WEBSITE_TIME_ZONE",
 }  # fmt: skip
+
+PROPERTIES_NEVER_ON_FLEX: Final = {
+    "alwaysOn", "containerSize", "ftpsState", "functionAppScaleLimit", "healthCheckPath", "javaVersion",
+    "linuxFxVersion", "netFrameworkVersion", "powerShellVersion", "preWarmedInstanceCount", "use32BitWorkerProcess",
+    "vnetRouteAllEnabled", "windowsFxVersion",
+}  # fmt: skip
+"""Of Microsoft.Web/sites: deprecated there, or replaced by functionAppConfig."""
 
 LOCAL_ONLY: Final = {"FUNCTIONS_WORKER_RUNTIME", "AzureWebJobsStorage", "AZURE_EVENTHUB_CONNECTION_STRING"}
 """Of the sample: Azure has an identity in place of the connection strings, and the runtime in functionAppConfig."""
@@ -61,12 +71,31 @@ def sample_settings() -> dict[str, str]:
 # --- Settings --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    "path", [ROOT / "local.settings.sample.json", ROOT / "host.json", *INFRA.rglob("*.json")], ids=str
+)
+def test_no_key_is_given_twice(path: Path) -> None:
+    """JSON's readers take the last of two silently."""
+
+    def distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        names = [name for name, _ in pairs]
+        assert len(set(names)) == len(names), names
+        return dict(pairs)
+
+    json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=distinct)
+
+
 def test_every_setting_of_the_sample_is_deployed() -> None:
     assert sample_settings().keys() - LOCAL_ONLY <= deployed_settings().keys()
 
 
 def test_no_setting_is_deployed_that_flex_consumption_refuses() -> None:
     assert deployed_settings().keys() & NEVER_ON_FLEX == set()
+
+
+def test_no_property_is_deployed_that_flex_consumption_refuses() -> None:
+    properties = config_of(bicep_files()["modules/function-app.bicep"].resources["app"])["properties"]
+    assert (properties.keys() | properties["siteConfig"].keys()) & PROPERTIES_NEVER_ON_FLEX == set()
 
 
 def test_the_default_of_every_setting_is_that_of_the_sample() -> None:
@@ -145,6 +174,26 @@ def test_every_role_is_given_on_one_resource_and_not_on_the_group() -> None:
     }
 
 
+# --- Audit -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_hub_keeps_an_audit_log_in_every_tier() -> None:
+    """The category group ``audit`` is empty below Premium."""
+    file = bicep_files()["modules/event-hub.bicep"]
+    assert "categoryGroup" not in file.text
+    (premium, standard) = re.findall(r"auditCategories = .+ \? (\[.+\]) : (\[.+\])", file.text)[0]
+    assert premium == "['OperationalLogs', 'RuntimeAuditLogs']"
+    assert standard == "['OperationalLogs']"
+
+
+def test_no_diagnostic_setting_is_made_that_keeps_nothing() -> None:
+    """Azure refuses one without a category, and the parameter may be empty."""
+    resources = bicep_files()["modules/storage.bicep"].resources
+    kept = {name: resource for name, resource in resources.items() if "diagnosticSettings" in resource["type"]}
+    assert len(kept) == 3
+    assert all(is_conditional(resource) for resource in kept.values())
+
+
 # --- Keyless ---------------------------------------------------------------------------------------------------------
 
 
@@ -175,7 +224,8 @@ def test_the_instance_kept_warm_is_that_of_the_stream_timer() -> None:
 
 def test_updates_drain_and_the_package_has_its_container() -> None:
     config = config_of(bicep_files()["modules/function-app.bicep"].resources["app"])["properties"]["functionAppConfig"]
-    assert config["siteUpdateStrategy"] == {"type": "RollingUpdate"}
+    assert config["siteUpdateStrategy"] == {"type": "updateStrategy"}
+    assert bicep_files()["main.bicep"].parameters["updateStrategy"]["default"] == "RollingUpdate"
     assert config["deployment"]["storage"]["authentication"]["type"] == "UserAssignedIdentity"
 
 
