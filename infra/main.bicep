@@ -61,7 +61,7 @@ param logLevel string = 'INFO'
 @maxLength(31)
 param tablePrefix string = 'retail'
 
-@description('STREAM_SCHEDULE: when the stream timer fires, as NCRONTAB with seconds. It never overlaps itself.')
+@description('STREAM_SCHEDULE: when the stream timer fires, as NCRONTAB with seconds. It never overlaps itself. Looking less often than every second costs less where no stream runs.')
 param streamSchedule string = '* * * * * *'
 
 @description('EVENTHUB_TRANSPORT: amqp is port 5671, websocket is port 443.')

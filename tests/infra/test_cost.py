@@ -84,10 +84,28 @@ def test_the_other_timers_run_as_often_as_is_said() -> None:
     assert sum(A_MINUTE[schedule] for schedule in schedules) == pytest.approx(RUNS_A_MINUTE)
 
 
+def test_looking_whether_a_stream_runs_is_computed() -> None:
+    """Each look is billed as one second; the instance is warm meanwhile."""
+    found = {row[0].split("`")[1]: number(row[2]) for row in rows("When no stream runs")}
+    expected = {}
+    for every_seconds, schedule in {1: "* * * * * *", 5: "*/5 * * * * *", 10: "*/10 * * * * *"}.items():
+        looks = SECONDS / every_seconds
+        warm = GIGABYTES * SECONDS * PRICES["flex-baseline"]
+        expected[schedule] = warm + looks * (GIGABYTES * PRICES["flex-ready"] + PRICES["flex-million"] / 1_000_000)
+    assert found == pytest.approx(expected, abs=0.006)
+    dev = json.loads((INFRA / "parameters" / "dev.json").read_text(encoding="utf-8"))["parameters"]
+    assert f"`{dev['streamSchedule']['value']}` (dev)" in TEXT
+
+
+def test_what_the_sweeper_costs_is_computed() -> None:
+    a_run = GIGABYTES * PRICES["flex-demand"] + PRICES["flex-million"] / 1_000_000
+    saved = A_MINUTE["*/5 * * * * *"] * 60 * HOURS * a_run
+    assert f"takes 12 of the 13.2 runs away: {saved:.2f}" in TEXT
+
+
 def test_what_is_added_is_computed() -> None:
     warm = GIGABYTES * SECONDS * PRICES["flex-baseline"]
     expected = [
-        warm,
         warm,
         3 * 12 * HOURS * PRICES["web-test"],
         4 * HOURS * PRICES["endpoint"] + 4 * PRICES["zone"],
