@@ -256,29 +256,10 @@ var keyVaultId = resourceId('Microsoft.KeyVault/vaults', keyVaultName)
 var functionAppId = resourceId('Microsoft.Web/sites', functionAppName)
 var virtualNetworkName = 'vnet-retail-stream-${token}'
 var functionsSubnetId = resourceId('Microsoft.Network/virtualNetworks/subnets', virtualNetworkName, 'functions')
-var actionGroupName = 'ag-retail-stream-${token}'
-var actionGroupId = resourceId('Microsoft.Insights/actionGroups', actionGroupName)
 
 // What environment() does not say of the clouds.
-var cloudSuffixes = {
-  AzureCloud: {
-    serviceBus: 'servicebus.windows.net'
-    vaultZone: 'privatelink.vaultcore.azure.net'
-    sites: 'azurewebsites.net'
-  }
-  AzureUSGovernment: {
-    serviceBus: 'servicebus.usgovcloudapi.net'
-    vaultZone: 'privatelink.vaultcore.usgovcloudapi.net'
-    sites: 'azurewebsites.us'
-  }
-  AzureChinaCloud: {
-    serviceBus: 'servicebus.chinacloudapi.cn'
-    vaultZone: 'privatelink.vaultcore.azure.cn'
-    sites: 'chinacloudsites.cn'
-  }
-}
-var suffixes = cloudSuffixes[environment().name]
-var storageSuffix = environment().suffixes.storage
+var clouds = loadJsonContent('clouds.json')
+var suffixes = clouds[environment().name]
 
 // --- Identity, logs, storage ----------------------------------------------------------------------------------------
 
@@ -376,63 +357,37 @@ module keyVault 'modules/key-vault.bicep' = if (usesConnectionString) {
 
 // --- The network ----------------------------------------------------------------------------------------------------
 
-module network 'modules/network.bicep' = if (privateNetworking) {
-  name: 'network'
+// Before the app: it starts only once it can reach what it depends on.
+module privateNetwork 'modules/private-network.bicep' = if (privateNetworking) {
+  name: 'private-network'
   params: {
     name: virtualNetworkName
+    token: token
     location: location
     tags: allTags
     addressPrefix: virtualNetworkPrefix
     functionsSubnetPrefix: functionsSubnetPrefix
     endpointsSubnetPrefix: endpointsSubnetPrefix
+    storageAccountId: storageAccountId
+    eventHubNamespaceId: usesConnectionString ? '' : eventHubNamespaceId
+    keyVaultId: usesConnectionString ? keyVaultId : ''
   }
+  dependsOn: [storage, eventHub, keyVault]
 }
 
-var storageEndpoints = [
-  { name: 'blob', serviceId: storageAccountId, groupId: 'blob', zone: 'privatelink.blob.${storageSuffix}' }
-  { name: 'queue', serviceId: storageAccountId, groupId: 'queue', zone: 'privatelink.queue.${storageSuffix}' }
-  { name: 'table', serviceId: storageAccountId, groupId: 'table', zone: 'privatelink.table.${storageSuffix}' }
-]
-var eventHubEndpoints = [
-  { name: 'event-hub', serviceId: eventHubNamespaceId, groupId: 'namespace', zone: 'privatelink.${suffixes.serviceBus}' }
-]
-var vaultEndpoints = [
-  { name: 'vault', serviceId: keyVaultId, groupId: 'vault', zone: suffixes.vaultZone }
-]
-var siteEndpoints = [
-  { name: 'site', serviceId: functionAppId, groupId: 'sites', zone: 'privatelink.${suffixes.sites}' }
-]
-var dependencyEndpoints = concat(storageEndpoints, usesConnectionString ? vaultEndpoints : eventHubEndpoints)
-
-// Before the app: it starts only once it can reach what it depends on. One by one: they change the same subnet.
-@batchSize(1)
-module dependencyEndpoint 'modules/private-endpoint.bicep' = [for endpoint in dependencyEndpoints: if (privateNetworking) {
-  name: 'endpoint-${endpoint.name}'
+module siteEndpoint 'modules/private-endpoint.bicep' = if (privateNetworking && !publicNetworkAccess) {
+  name: 'endpoint-site'
   params: {
-    name: 'pe-${endpoint.name}-${token}'
+    name: 'pe-site-${token}'
     location: location
     tags: allTags
-    serviceId: endpoint.serviceId
-    groupId: endpoint.groupId
-    zoneName: endpoint.zone
+    serviceId: functionAppId
+    groupId: 'sites'
+    zoneName: 'privatelink.${suffixes.sites}'
     virtualNetworkName: virtualNetworkName
   }
-  dependsOn: [network, storage, eventHub, keyVault]
-}]
-
-module siteEndpoint 'modules/private-endpoint.bicep' = [for endpoint in siteEndpoints: if (privateNetworking && !publicNetworkAccess) {
-  name: 'endpoint-${endpoint.name}'
-  params: {
-    name: 'pe-${endpoint.name}-${token}'
-    location: location
-    tags: allTags
-    serviceId: endpoint.serviceId
-    groupId: endpoint.groupId
-    zoneName: endpoint.zone
-    virtualNetworkName: virtualNetworkName
-  }
-  dependsOn: [network, functionApp]
-}]
+  dependsOn: [privateNetwork, functionApp]
+}
 
 // --- The app --------------------------------------------------------------------------------------------------------
 
@@ -485,82 +440,37 @@ module functionApp 'modules/function-app.bicep' = {
     subnetId: privateNetworking ? functionsSubnetId : ''
     appSettings: union(streamSettings, usesConnectionString ? eventHubConnectionSettings : eventHubIdentitySettings, extraAppSettings)
   }
-  dependsOn: [access, eventHubAccess, keyVault, network, dependencyEndpoint]
+  dependsOn: [access, eventHubAccess, keyVault, privateNetwork]
 }
 
 // --- What watches it ------------------------------------------------------------------------------------------------
 
-module actionGroup 'modules/action-group.bicep' = if (alertsEnabled) {
-  name: 'action-group'
-  params: {
-    name: actionGroupName
-    tags: allTags
-    emails: alertEmails
-    webhookUrl: alertWebhookUrl
-  }
-}
-
-module logAlerts 'modules/log-alerts.bicep' = if (alertsEnabled) {
-  name: 'log-alerts'
+module watch 'modules/watch.bicep' = {
+  name: 'watch'
   params: {
     namePrefix: 'retail-stream-${environmentName}'
-    location: location
-    tags: allTags
-    applicationInsightsId: monitoring.outputs.applicationInsightsId
-    actionGroupId: actionGroupId
-    overrides: alertOverrides
-    runbookUrl: runbookUrl
-  }
-  dependsOn: [actionGroup]
-}
-
-module metricAlerts 'modules/metric-alerts.bicep' = if (alertsEnabled) {
-  name: 'metric-alerts'
-  params: {
-    namePrefix: 'retail-stream-${environmentName}'
-    tags: allTags
-    targets: {
-      eventHub: usesConnectionString ? '' : eventHubNamespaceId
-      storage: storageAccountId
-      functionApp: functionAppId
-    }
-    throughputUnits: max(eventHubCapacity, eventHubMaximumThroughputUnits)
-    watchesTick: alwaysReadyTickInstances > 0 && alwaysReadyHttpInstances == 0
-    watchesThroughputUnits: makesEventHub && eventHubSku == 'Standard'
-    actionGroupId: actionGroupId
-    overrides: alertOverrides
-    runbookUrl: runbookUrl
-  }
-  dependsOn: [actionGroup, eventHub, functionApp]
-}
-
-module availability 'modules/availability.bicep' = if (availabilityTest && publicNetworkAccess) {
-  name: 'availability'
-  params: {
-    namePrefix: 'retail-stream-${environmentName}'
-    location: location
-    tags: allTags
-    applicationInsightsId: monitoring.outputs.applicationInsightsId
-    url: 'https://${functionApp.outputs.hostName}/api/stream/health'
-    places: availabilityPlaces
-    alertsEnabled: alertsEnabled
-    actionGroupId: actionGroupId
-    overrides: alertOverrides
-    runbookUrl: runbookUrl
-  }
-  dependsOn: [actionGroup]
-}
-
-module workbook 'modules/workbook.bicep' = {
-  name: 'workbook'
-  params: {
-    displayName: 'Retail Stream (${environmentName})'
+    actionGroupName: 'ag-retail-stream-${token}'
+    workbookName: 'Retail Stream (${environmentName})'
     location: location
     tags: allTags
     applicationInsightsId: monitoring.outputs.applicationInsightsId
     workspaceId: monitoring.outputs.workspaceId
     eventHubNamespaceId: usesConnectionString ? '' : eventHubNamespaceId
+    storageAccountId: storageAccountId
+    functionAppId: functionAppId
+    throughputUnits: max(eventHubCapacity, eventHubMaximumThroughputUnits)
+    watchesTick: alwaysReadyTickInstances > 0 && alwaysReadyHttpInstances == 0
+    watchesThroughputUnits: makesEventHub && eventHubSku == 'Standard'
+    alertsEnabled: alertsEnabled
+    emails: alertEmails
+    webhookUrl: alertWebhookUrl
+    overrides: alertOverrides
+    runbookUrl: runbookUrl
+    availabilityTest: availabilityTest && publicNetworkAccess
+    healthUrl: 'https://${functionApp.outputs.hostName}/api/stream/health'
+    places: availabilityPlaces
   }
+  dependsOn: [storage, eventHub]
 }
 
 // --- What the next command needs ------------------------------------------------------------------------------------

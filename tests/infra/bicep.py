@@ -55,6 +55,11 @@ class BicepFile:
     def modules(self) -> dict[str, dict[str, Any]]:
         return dict(self.tree.get("modules", {}))
 
+    def module(self, name: str) -> BicepFile:
+        """The file of a module."""
+        path = (self.path.parent / self.modules[name]["detail"]["path"]).resolve()
+        return bicep_files()[path.relative_to(INFRA).as_posix()]
+
     @property
     def outputs(self) -> dict[str, dict[str, Any]]:
         return dict(self.tree.get("outputs", {}))
@@ -105,17 +110,26 @@ def is_conditional(entry: dict[str, Any]) -> bool:
 
 
 @cache
+def _parsed() -> dict[str, dict[str, Any]]:
+    """Kept also when there are errors, so that a hundred tests don't look for the same one again."""
+    return dict(json.loads(run_python("checkov", "parse_bicep.py", *map(str, sorted(INFRA.rglob("*.bicep"))))))
+
+
 def bicep_files() -> dict[str, BicepFile]:
     """All of them by their path below ``infra``; fails when one can't be parsed."""
-    paths = sorted(INFRA.rglob("*.bicep"))
-    parsed = json.loads(run_python("checkov", "parse_bicep.py", *map(str, paths)))
+    parsed = _parsed()
     errors = {path: found["error"] for path, found in parsed.items() if "error" in found}
     assert not errors, errors
+    return _read()
+
+
+@cache
+def _read() -> dict[str, BicepFile]:
     files = {}
-    for path in paths:
+    for path in sorted(INFRA.rglob("*.bicep")):
         text = path.read_text(encoding="utf-8")
         files[path.relative_to(INFRA).as_posix()] = BicepFile(
-            path=path, text=text, code=bare(text), tree=parsed[str(path)]["parsed"]
+            path=path, text=text, code=bare(text), tree=_parsed()[str(path)]["parsed"]
         )
     return files
 

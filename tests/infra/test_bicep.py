@@ -57,7 +57,7 @@ def test_secrets_are_marked(file: BicepFile) -> None:
 
 def test_modules_get_what_they_ask_for(file: BicepFile) -> None:
     for name, module in file.modules.items():
-        asked = bicep_files()[module["detail"]["path"]].parameters
+        asked = file.module(name).parameters
         given = config_of(module)["params"].keys()
         required = {parameter for parameter, declared in asked.items() if declared.get("default") is None}
         assert given - asked.keys() == set(), name
@@ -67,7 +67,7 @@ def test_modules_get_what_they_ask_for(file: BicepFile) -> None:
 def test_outputs_that_are_read_exist_and_always_have_a_value(file: BicepFile) -> None:
     for module, output in re.findall(r"\b(\w+)\.outputs\.(\w+)", file.code):
         entry = file.modules[module]
-        assert output in bicep_files()[entry["detail"]["path"]].outputs, (module, output)
+        assert output in file.module(module).outputs, (module, output)
         assert not is_conditional(entry), f"{module} may not be deployed, and {output} is read from it"
 
 

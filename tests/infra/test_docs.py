@@ -10,7 +10,7 @@ import pytest
 from local.paths import ROOT
 from shared.settings import SETTINGS
 from streaming.core.config import RealtimeConfig
-from tests.infra.bicep import bicep_files
+from tests.infra.bicep import INFRA, bicep_files
 from tests.infra.test_names import ROLES, deployed_settings
 from tests.infra.test_package import SHIPPED
 from tests.infra.test_workflows import WORKFLOWS
@@ -85,6 +85,14 @@ def test_no_command_combines_what_the_azure_cli_refuses(path: Path) -> None:
     commands = re.findall(r"\baz [^\n`]+", text)
     assert not [command for command in commands if "--tag " in command]
     assert not [command for command in commands if re.search(r"--value (?!@-)|ConnectionString=(?!@-)", command)]
+
+
+def test_every_file_of_the_infrastructure_is_on_its_page() -> None:
+    page = (INFRA / "README.md").read_text(encoding="utf-8")
+    for path in (*INFRA.rglob("*.bicep"), *INFRA.glob("*.json"), *INFRA.glob("parameters/*")):
+        assert path.name in page, path.name
+    for name in re.findall(r"`([\w./-]+\.(?:bicep|json))`", page):
+        assert (INFRA / name).exists() or (INFRA / "modules" / name).exists(), name
 
 
 def test_the_guide_says_what_was_not_tried() -> None:

@@ -42,7 +42,7 @@ def test_rule_is_one_that_azure_takes(key: str) -> None:
 def test_targets_and_conditions_are_ones_that_the_module_knows() -> None:
     module = bicep_files()["modules/metric-alerts.bicep"]
     assert {rule["needs"] for rule in RULES.values()} == module.variables["holds"]["value"].keys()
-    (given,) = re.findall(r"targets: \{(.+?)\}", bicep_files()["main.bicep"].code, re.DOTALL)
+    (given,) = re.findall(r"targets: \{(.+?)\}", bicep_files()["modules/watch.bicep"].code, re.DOTALL)
     assert {rule["target"] for rule in RULES.values()} == set(re.findall(r"(\w+):", given))
 
 

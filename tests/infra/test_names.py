@@ -115,7 +115,7 @@ def test_the_app_understands_what_is_deployed() -> None:
 
     template = variable("main.bicep", "eventHubIdentitySettings")[connection.NAMESPACE_SETTING]
     assert template == "${eventHubNamespaceName}.${suffixes.serviceBus}"
-    for cloud, suffixes in variable("main.bicep", "cloudSuffixes").items():
+    for cloud, suffixes in json.loads((INFRA / "clouds.json").read_text(encoding="utf-8")).items():
         hub = read_hub_connection(
             environment
             | {
