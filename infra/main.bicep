@@ -154,7 +154,7 @@ param eventHubConnectionString string = ''
 @allowed(['Standard', 'Premium'])
 param eventHubSku string = 'Standard'
 
-@description('Throughput units (Standard: 1 MB/s or 1000 events/s each) or processing units (Premium) to begin with.')
+@description('Throughput units (Standard: 1 MB/s or 1000 events/s each) or processing units (Premium: 1, 2, 4, 8 or 16) to begin with.')
 @minValue(1)
 @maxValue(40)
 param eventHubCapacity int = 1
@@ -164,14 +164,14 @@ param eventHubCapacity int = 1
 @maxValue(40)
 param eventHubMaximumThroughputUnits int = 10
 
-@description('Partitions of a new hub: fixed once made on Standard, and the lanes of a stream.')
+@description('Partitions of a new hub (at most 32 on Standard, 100 on Premium): fixed once made on Standard, and the lanes of a stream.')
 @minValue(1)
-@maxValue(32)
+@maxValue(100)
 param eventHubPartitionCount int = 4
 
-@description('Hours that a new hub keeps events.')
+@description('Hours that a new hub keeps events: at most 168 on Standard, 2160 on Premium.')
 @minValue(1)
-@maxValue(168)
+@maxValue(2160)
 param eventHubRetentionHours int = 24
 
 @description('Whether a new hub also writes its events to blobs (Avro), in the container eventhub-capture. Standard bills this per throughput unit.')
