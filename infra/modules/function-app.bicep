@@ -28,6 +28,7 @@ param alwaysReadyHttpInstances int
 param alwaysReadyTickInstances int
 
 @description('How instances are replaced when code or settings change: RollingUpdate or Recreate.')
+@allowed(['RollingUpdate', 'Recreate'])
 param updateStrategy string
 
 @description('Whether it is reachable from the internet.')

@@ -208,6 +208,7 @@ def test_keda_starts_workers_for_the_queues_of_the_app(manifests: dict[str, Any]
     queues = {trigger["metadata"]["queueName"] for trigger in scaled["spec"]["triggers"]}
     declared = bicep_files()["modules/storage.bicep"].variables["queueNames"]["value"]
     assert queues == {name.replace("${prefix}", "retail") for name in declared if not name.endswith("-poison")}
+    assert "replicas" not in manifests["workers.yaml"]["spec"], "applying the manifest again would stop workers"
     names = {entry["name"] for entry in manifests["workers.yaml"]["spec"]["template"]["spec"]["containers"][0]["env"]}
     assert {trigger["metadata"]["connectionFromEnv"] for trigger in scaled["spec"]["triggers"]} <= names
 
