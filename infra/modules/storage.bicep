@@ -62,9 +62,10 @@ resource account 'Microsoft.Storage/storageAccounts@2025-01-01' = {
     defaultToOAuthAuthentication: true
     minimumTlsVersion: 'TLS1_2'
     supportsHttpsTrafficOnly: true
-    publicNetworkAccess: isPrivate ? 'Disabled' : 'Enabled'
+    // Trusted services are an exception of the firewall. Where capture needs it, the firewall stays on, and lets nobody else in.
+    publicNetworkAccess: isPrivate && !makesCaptureContainer ? 'Disabled' : 'Enabled'
     networkAcls: {
-      // Capture and the platform's logs come in as trusted services, with an identity.
+      // Capture comes in as a trusted service, with an identity.
       bypass: 'AzureServices'
       defaultAction: isPrivate ? 'Deny' : 'Allow'
     }
