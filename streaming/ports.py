@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from streaming.core.breaker import BreakerState
     from streaming.core.cursor import Cursor
@@ -245,6 +245,13 @@ class Publisher(Protocol):
 
     async def partition_count(self) -> int | SendFailed:
         """How many partitions the hub has, or why that can't be told."""
+
+    async def warm(self, partitions: Iterable[int]) -> None:
+        """Open the links to ``partitions``, so that the first sends need not; where one is open this costs nothing.
+
+        Returns within two seconds, whether the hub has let it or not, and never raises for anything the hub or the
+        network did. Sends may go on meanwhile.
+        """
 
     async def send(self, events: Sequence[Event], *, partition: int, timeout_seconds: float) -> SendResult:
         """Send ``events`` as one batch to ``partition``, in one attempt.

@@ -11,7 +11,7 @@ from streaming.adapters.event_hubs.encoder import encoded_size
 from streaming.core.outcome import ErrorCategory, SendFailed, SendResult, Sent
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from streaming.core.event import Event
 
@@ -39,6 +39,10 @@ class MemoryPublisher:
         self.batches: defaultdict[int, list[tuple[Event, ...]]] = defaultdict(list)
         self.attempts = 0
         """Calls of ``send`` with events, whatever came of them."""
+        self.warmed: set[int] = set()
+        """The partitions whose links were opened before a send needed them."""
+        self.away: SendFailed | None = None
+        """Why nothing and nobody reaches the hub."""
         self.is_closed = False
         self._partitions = partitions
         self._max_batch_bytes = max_batch_bytes
@@ -65,13 +69,19 @@ class MemoryPublisher:
         self._faults.clear()
 
     async def partition_count(self) -> int | SendFailed:
-        return self._partitions
+        return self.away or self._partitions
+
+    async def warm(self, partitions: Iterable[int]) -> None:
+        if self.away is None:
+            self.warmed.update(partitions)
 
     async def send(self, events: Sequence[Event], *, partition: int, timeout_seconds: float) -> SendResult:
         if not events:
             return Sent()
         self.attempts += 1
         self.is_closed = False
+        if self.away is not None:
+            return self.away
         if (refusal := self._refusal(events, partition)) is not None:
             return refusal
         fault = self._take_fault(partition)

@@ -105,6 +105,12 @@ class BreakerState:
         """Closed and without a mark: nothing to change on a success."""
         return self.status is BreakerStatus.CLOSED and self.consecutive_failures == 0
 
+    def may_be_tried(self, now_us: int) -> bool:
+        """Whether it is time for trials. They may all be out already."""
+        if self.status is BreakerStatus.OPEN:
+            return self.retry_at_us is not None and now_us >= self.retry_at_us
+        return self.status is BreakerStatus.HALF_OPEN
+
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
@@ -136,7 +142,7 @@ def acquire(
     if not settings.enabled or state.status is BreakerStatus.CLOSED:
         return state, Permit(epoch=state.epoch)
     if state.status is BreakerStatus.OPEN:
-        if state.retry_at_us is None or now_us < state.retry_at_us:
+        if not state.may_be_tried(now_us):
             return state, Denied(retry_at_us=state.retry_at_us)
         state = _to_half_open(state, now_us=now_us, by=by)
     if state.trial_successes >= settings.half_open_max_calls:

@@ -117,8 +117,8 @@ class Deliverer:
     async def deliver(self, events: Sequence[Event], terms: Terms) -> Delivery:
         """Deliver ``events``, which fit one batch, to the lane's partition.
 
-        Bounded by one batch's retry budget (attempts x timeout and the waits between them), times the logarithm of the
-        batch's length where the hub finds it too large.
+        Bounded by one batch's retry budget (attempts x timeout and the waits between them) and the two seconds that a
+        trial's link may take to open, times the logarithm of the batch's length where the hub finds it too large.
         """
         delivery = Delivery()
         pieces: list[Sequence[Event]] = [events]
@@ -136,6 +136,9 @@ class Deliverer:
             refusal = SendFailed(category=ErrorCategory.MESSAGE_TOO_LARGE, detail=f"the limit is {limit} bytes")
             self._bury(piece, refusal, 0, now_us, delivery)
             return
+        if self._breaker.state.may_be_tried(now_us):
+            # A trial is a single attempt. It is to show whether the hub is back, not how long connecting takes.
+            await self._publisher.warm((terms.lane,))
         if not self._lease_outlasts_attempt(terms):
             delivery.retry_at_us = now_us + NO_LEASE_WAIT_US
             return

@@ -10,7 +10,7 @@ from shared.clock import MICROSECONDS
 from shared.exposition import Metric, Sample
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from shared.clock import Clock
     from streaming.core.event import Event
@@ -67,6 +67,9 @@ class TimedPublisher:
 
     async def partition_count(self) -> int | SendFailed:
         return await self._publisher.partition_count()
+
+    async def warm(self, partitions: Iterable[int]) -> None:
+        await self._publisher.warm(partitions)
 
     async def send(self, events: Sequence[Event], *, partition: int, timeout_seconds: float) -> SendResult:
         began_us = self._clock.now_us()

@@ -12,6 +12,7 @@ import orjson
 
 from shared import telemetry
 from streaming.core import plan as planning
+from streaming.core.breaker import BreakerStatus
 from streaming.core.cursor import Progress
 from streaming.core.plan import WindowPlan, share
 from streaming.core.session import Wanted
@@ -90,6 +91,7 @@ class ShardRun:
         helpers = [
             asyncio.create_task(self._feed(lanes), name="feeder"),
             asyncio.create_task(self._bound_dead_letters(), name="evictor"),
+            asyncio.create_task(self._warm_links(), name="warmer"),
         ]
         helpers += [
             asyncio.create_task(lanes.work(lane), name=f"lane-{lane}") for lane in range(self._ledger.cursor.lanes)
@@ -126,6 +128,11 @@ class ShardRun:
             run.disrupted = dict(held.generator.events_affected)
             run.complete = True
             self._something_settled.set()
+
+    async def _warm_links(self) -> None:
+        """Open the links in the time before the first burst is due: opened by its sends, they would make it late."""
+        if self._ports.breaker.state.status is BreakerStatus.CLOSED:  # Else that is for the trials.
+            await self._ports.publisher.warm(range(self._ledger.cursor.lanes))
 
     async def _bound_dead_letters(self) -> None:
         """Keep the dead-letter queue within its size: beside the commits that add to it, so as to delay none."""

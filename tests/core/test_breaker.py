@@ -112,6 +112,14 @@ class TestOpen:
         state, permit = ask(state, now_us=T0 + 60 * SECOND)
         assert (state.status, permit.epoch) == (HALF_OPEN, state.epoch)
 
+    def test_it_may_be_tried_once_the_wait_is_over_and_when_forced_open_never(self) -> None:
+        state = opened()
+        assert not state.may_be_tried(T0 + 60 * SECOND - 1)
+        assert state.may_be_tried(T0 + 60 * SECOND)
+        assert half_open(3)[0].may_be_tried(T0 + 60 * SECOND)
+        assert not BreakerState().may_be_tried(T0 + 60 * SECOND)
+        assert not force_open(state, now_us=T0, reason="a test", by="operator").may_be_tried(T0 + 600 * SECOND)
+
     def test_late_results_change_nothing(self) -> None:
         late = Permit(epoch=0)
         state = opened()

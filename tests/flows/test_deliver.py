@@ -158,6 +158,18 @@ async def test_a_trial_is_one_attempt_and_its_batch_may_wait() -> None:
     assert bench.breaker.state.reopenings == 1
 
 
+async def test_a_trial_finds_its_link_open_and_nothing_is_opened_before_it_is_time() -> None:
+    bench = Bench(retry_attempts=0, failure_threshold=1, timeout_seconds=60)
+    bench.fail(ErrorCategory.CONNECTION_ERROR, 1)
+    await bench.deliver()
+    await bench.deliver()
+    assert bench.breaker.state.status is BreakerStatus.OPEN
+    assert bench.hub.warmed == set()
+    await bench.clock.run(bench.clock.sleep_until(NOON + 60 * MICROSECONDS))
+    assert (await bench.deliver()).settled == 8
+    assert bench.hub.warmed == {0}
+
+
 async def test_without_a_later_what_would_be_put_off_is_dead() -> None:
     bench = Bench(retry_attempts=0, failure_threshold=1)
     bench.fail(ErrorCategory.THROTTLING, 1)

@@ -12,7 +12,7 @@ from streaming.adapters.event_hubs.link import Link, PrebuiltLink, PublicLink
 from streaming.adapters.event_hubs.sdk import fast_path_problem
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Coroutine, Iterable
 
     from azure.core.credentials_async import AsyncTokenCredential
     from azure.eventhub.aio import EventHubProducerClient
@@ -29,6 +29,8 @@ ASSUMED_MAX_BATCH_BYTES: Final = (1 << 20) - 4096
 
 _TRUSTED_IDLE_SECONDS: Final = 5.0
 """A link that was used this recently is not looked at before it is used again."""
+_WARMING_SECONDS: Final = 2.0
+"""How long those who want links to be open wait for that. Opening goes on."""
 _GRACE_SECONDS: Final = 1.0
 """How long an interrupted operation, and then a link's goodbye, may each take before the link is dropped."""
 
@@ -72,13 +74,20 @@ class Lanes:
     async def take_turn(self, partition: int) -> Lane:
         """The lane of ``partition``, its ``turn`` taken. Waits for a send that is in flight on it."""
         while True:
-            lane = self._lanes.get(partition)
-            if lane is None:
-                lane = self._lanes[partition] = Lane(partition=partition, link=self._make_link(partition))
+            lane = self._lane(partition)
             await lane.turn.acquire()
             if self._lanes.get(partition) is lane:
                 return lane
             lane.turn.release()  # It was retired while this call waited for it.
+
+    async def warm(self, partitions: Iterable[int]) -> None:
+        """Open the links that aren't open yet, all at once, or begin to.
+
+        Takes no turns: a send that comes meanwhile joins in.
+        """
+        openings = [self._opening(lane) for lane in map(self._lane, partitions) if not lane.is_open]
+        if openings:
+            await asyncio.wait(openings, timeout=_WARMING_SECONDS)
 
     async def make_ready(self, lane: Lane) -> None:
         """Open the lane's link; or make sure that one that was idle is still there, so that no send is lost on it."""
@@ -96,14 +105,18 @@ class Lanes:
         lane.mark_used()
 
     async def _opened(self, lane: Lane) -> None:
-        opening = lane.opening
-        if opening is None:
-            opening = lane.opening = asyncio.create_task(self._open(lane))
-            opening.add_done_callback(_take_note)
+        opening = self._opening(lane)
         await asyncio.wait((opening,))
         if opening.cancelled():
             raise ConnectionAbortedError("The publisher was closed meanwhile.")
         opening.result()
+
+    def _opening(self, lane: Lane) -> asyncio.Task[None]:
+        """What opens the lane's link: under way, or begun now."""
+        if lane.opening is None:
+            lane.opening = asyncio.create_task(self._open(lane))
+            lane.opening.add_done_callback(_take_note)
+        return lane.opening
 
     async def _open(self, lane: Lane) -> None:
         """Open the lane's link, or give the lane a new one to be opened, and raise why."""
@@ -168,6 +181,12 @@ class Lanes:
             await asyncio.wait(self._background)  # Each of them is bounded.
         if credential is not None:
             await _at_most(_GRACE_SECONDS, credential.close())
+
+    def _lane(self, partition: int) -> Lane:
+        lane = self._lanes.get(partition)
+        if lane is None:
+            lane = self._lanes[partition] = Lane(partition=partition, link=self._make_link(partition))
+        return lane
 
     def _make_link(self, partition: int) -> Link:
         if self._fast_path_problem is None:

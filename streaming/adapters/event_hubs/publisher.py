@@ -13,7 +13,7 @@ from streaming.adapters.event_hubs.link import read_partition_ids
 from streaming.core.outcome import ErrorCategory, SendFailed, SendResult, Sent
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Sequence
+    from collections.abc import Coroutine, Iterable, Sequence
 
     from streaming.adapters.event_hubs.connection import HubConnection
     from streaming.core.event import Event
@@ -59,8 +59,11 @@ class EventHubsPublisher:
     def encoded_size(self, event: Event) -> int:
         return encoded_size(event)
 
-    async def partition_count(self, *, timeout_seconds: float = 10.0) -> int | SendFailed:
-        """The hub's partitions. Also opens the link to the first, so that ``max_batch_bytes`` is the hub's own."""
+    async def partition_count(self, *, timeout_seconds: float = 6.0) -> int | SendFailed:
+        """The hub's partitions. Also opens the link to the first, so that ``max_batch_bytes`` is the hub's own.
+
+        A stop waits longer than this for a stream that asks.
+        """
         progress = _Progress()
         result = await self._bounded(self._count(progress), progress, timeout_seconds)
         return result if result is not None else _timed_out(progress, "Reading the partitions")
@@ -70,6 +73,9 @@ class EventHubsPublisher:
         progress = _Progress()
         result = await self._bounded(self._connect(progress), progress, timeout_seconds)
         return result if result is not None else _timed_out(progress, "Connecting")
+
+    async def warm(self, partitions: Iterable[int]) -> None:
+        await self._lanes.warm(partitions)
 
     async def send(self, events: Sequence[Event], *, partition: int, timeout_seconds: float) -> SendResult:
         if not events:
@@ -135,10 +141,19 @@ class EventHubsPublisher:
         return Sent()
 
     async def _count(self, progress: _Progress) -> int | SendFailed:
-        connected = await self._connect(progress)
-        if isinstance(connected, SendFailed):
-            return connected
-        progress.lane, progress.connected = None, True
+        # Both at once: over a network each takes about a second, and the first burst of a stream waits for them.
+        reading = asyncio.create_task(self._read_partition_count())
+        try:
+            connected = await self._connect(progress)
+            if isinstance(connected, SendFailed):
+                return connected
+            progress.lane, progress.connected = None, True
+            return await reading
+        finally:
+            reading.cancel()
+            self._lanes.in_background(settled(reading))
+
+    async def _read_partition_count(self) -> int | SendFailed:
         try:
             return len(await read_partition_ids(self._lanes.make_client()))
         except Exception as error:  # noqa: BLE001 - as in _send

@@ -8,7 +8,7 @@ from streaming.adapters.event_hubs.encoder import encoded_size
 from streaming.core.outcome import ErrorCategory, SendFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from shared.settings import SettingProblem
     from streaming.core.event import Event
@@ -32,6 +32,9 @@ class UnconfiguredPublisher:
 
     async def partition_count(self) -> SendFailed:
         return self._failure
+
+    async def warm(self, partitions: Iterable[int]) -> None:
+        """There is nothing to connect to."""
 
     async def send(self, events: Sequence[Event], *, partition: int, timeout_seconds: float) -> SendFailed:  # noqa: ARG002 - the port's shape
         return self._failure

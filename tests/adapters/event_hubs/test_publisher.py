@@ -187,6 +187,43 @@ async def test_nothing_stays_open_after_closing(broker: EventHubsBroker, publish
     await until(lambda: broker.stats().connections_open == 0)
 
 
+async def test_links_are_opened_beforehand_once_and_without_a_message(
+    broker: EventHubsBroker, publisher: EventHubsPublisher
+) -> None:
+    await publisher.warm(range(4))
+    links = broker.stats().links
+    assert (broker.stats().connections, stored(broker)) == (4, 0)
+    await publisher.warm(range(4))
+    await warm(publisher, 0, 1, 2, 3)
+    assert (broker.stats().connections, broker.stats().links) == (4, links)
+
+
+async def test_a_send_joins_in_when_its_link_is_being_opened(
+    broker: EventHubsBroker, publisher: EventHubsPublisher
+) -> None:
+    warming = asyncio.create_task(publisher.warm([0]))
+    await until(lambda: 0 in publisher._lanes._lanes)
+    await warm(publisher)
+    await warming
+    assert broker.stats().connections == 1
+
+
+@pytest.mark.parametrize("kind", [FaultKind.REFUSE_CONNECTIONS, FaultKind.SILENT, FaultKind.UNKNOWN_HUB])
+async def test_links_that_can_not_be_opened_are_left_to_the_sends(
+    broker: EventHubsBroker, publisher: EventHubsPublisher, kind: FaultKind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lanes, "_WARMING_SECONDS", 0.2)
+    broker.faults.add(Fault(kind=kind))
+    await publisher.warm(range(2))
+    failed = await publisher.send(EVENTS, partition=0, timeout_seconds=0.2)
+    assert isinstance(failed, SendFailed)
+    broker.faults.clear()
+    await until(lambda: broker.accepts_connections)
+    await warm(publisher, 0, 1)
+    await publisher.close()
+    await until(lambda: broker.stats().connections_open == 0)
+
+
 async def test_a_send_that_waits_for_another_times_out_without_disturbing_it(
     broker: EventHubsBroker, publisher: EventHubsPublisher
 ) -> None:

@@ -59,6 +59,13 @@ async def test_the_hub_tells_how_many_partitions_it_has(hub: Hub) -> None:
     assert await hub.publisher.partition_count() == 4
 
 
+async def test_links_that_are_opened_beforehand_send_as_others_do(hub: Hub) -> None:
+    await hub.publisher.warm(range(4))
+    await hub.publisher.warm(range(4))
+    assert await hub.publisher.send(events("a"), partition=3, timeout_seconds=LONG) == Sent()
+    assert await hub.trace_ids(3, 3) == ids(events("a"))
+
+
 async def test_throttling_is_told_with_the_services_wish_and_the_next_attempt_succeeds(hub: Hub) -> None:
     hub.trouble(Trouble.THROTTLED)
     result = await hub.publisher.send(events("a"), partition=0, timeout_seconds=LONG)
