@@ -98,7 +98,7 @@ def plan_next(frontier: Frontier, directive: Directive, now_us: int) -> WindowPl
     remaining = _remaining(pace, due_us, directive.ends_at_us)
     if remaining == 0:
         return None
-    skipped = _bursts_before(pace, due_us, max(now_us - directive.max_catch_up_us, directive.skip_before_us))
+    skipped = _bursts_before(pace, due_us, _owed_from_us(directive, now_us))
     if remaining is not None:
         skipped = min(skipped, remaining)
         remaining -= skipped
@@ -136,6 +136,11 @@ def is_over(frontier: Frontier, directive: Directive, now_us: int) -> bool:
     return pace.scheduled_us(frontier.burst) >= directive.ends_at_us
 
 
+def owes_nothing(directive: Directive, now_us: int) -> bool:
+    """Whether the session's end is so long ago that all that isn't planned by now will be skipped."""
+    return directive.ends_at_us is not None and _owed_from_us(directive, now_us) >= directive.ends_at_us
+
+
 def share(burst: int, shard: int, shards: int) -> int:
     """The part of a burst that one shard owes: parts differ by at most one and add up to ``burst``."""
     return burst // shards + (1 if shard < burst % shards else 0)
@@ -167,6 +172,11 @@ def _epoch(frontier: Frontier, directive: Directive, anchor_us: int) -> Pace:
         interval_ms=directive.interval_ms,
         burst=directive.burst,
     )
+
+
+def _owed_from_us(directive: Directive, now_us: int) -> int:
+    """What was due earlier is skipped."""
+    return max(now_us - directive.max_catch_up_us, directive.skip_before_us)
 
 
 def _remaining(pace: Pace, due_us: int, ends_at_us: int | None) -> int | None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from streaming.core.plan import Directive, Frontier, Pace, WindowPlan, after, is_over, plan_next, share
+from streaming.core.plan import Directive, Frontier, Pace, WindowPlan, after, is_over, owes_nothing, plan_next, share
 
 SECOND = 1_000_000
 START = 1_767_225_600 * SECOND
@@ -136,6 +136,14 @@ class TestEnd:
         frontier, plans = run_on(frontier, wanted, late)
         assert [(plan.first_burst, plan.bursts, plan.skipped) for plan in plans] == [(20, 0, 16)]
         assert is_over(frontier, wanted, late)
+
+    def test_nothing_is_owed_once_all_that_was_due_before_the_end_is_skipped(self) -> None:
+        end = START + 10 * SECOND
+        wanted = directive(ends_at_us=end)
+        assert not owes_nothing(wanted, end + 300 * SECOND - 1)
+        assert owes_nothing(wanted, end + 300 * SECOND)
+        assert owes_nothing(directive(ends_at_us=end, skip_before_us=end), end)
+        assert not owes_nothing(directive(), START + 10**15)
 
     def test_an_end_that_comes_while_paused_ends_the_stream_at_its_resumption(self) -> None:
         frontier, _ = run_on(Frontier(), directive(), START)
