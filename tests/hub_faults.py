@@ -17,6 +17,8 @@ class HubFaults:
 
     def __init__(self, stack: StackProcess) -> None:
         self._stack = stack
+        self._known: tuple[int, str] | None = None
+        """The process of the stack, and its hub's control port."""
 
     def put(self, *faults: dict[str, Any]) -> None:
         """These faults and no others are in force from now on."""
@@ -25,16 +27,26 @@ class HubFaults:
     def clear(self) -> None:
         self._ask("DELETE")
 
-    def _ask(self, method: str, body: object = None) -> None:
+    def in_force(self) -> list[dict[str, Any]]:
+        """Those that are neither used up nor over, with how often they have struck."""
+        faults: list[dict[str, Any]] = self._ask("GET")["faults"]
+        return faults
+
+    def _ask(self, method: str, body: object = None) -> Any:
+        if self._known is None or self._known[0] != self._stack.pid:
+            self._known = (self._stack.pid, self._control_port())
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self._known[1]}/faults",
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - always http
+            return json.loads(answer.read())
+
+    def _control_port(self) -> str:
         (pid,) = self._stack.children("local.event_hubs")
         command = ["ps", "-o", "args=", "-ww", "-p", str(pid)]
         arguments = subprocess.run(command, capture_output=True, text=True, check=True).stdout  # noqa: S603 - ps of the machine
         port = re.search(r"--control-port (\d+)", arguments)
         assert port, arguments
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{port[1]}/faults",
-            method=method,
-            data=None if body is None else json.dumps(body).encode(),
-        )
-        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - always http
-            answer.read()
+        return port[1]

@@ -9,6 +9,7 @@ import os
 import random
 import signal
 import threading
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 from tests.e2e.delivered import account_of, ask, start, stop
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 ROUNDS: Final = int(os.environ.get("CHAOS_ROUNDS", "30"))
 SEED: Final = int(os.environ.get("CHAOS_SEED", random.SystemRandom().getrandbits(32)))
+STORAGE_AWAY_SECONDS: Final = 20.0
+ONE_RARE_IN: Final = 8
 SETTINGS: Final = {
     "batch_timeout_ms": 300,
     "retry_attempts": 1,
@@ -36,7 +39,7 @@ ON_NEW_CONNECTIONS: Final = frozenset({"unknown-hub", "refuse-token", "silent"})
 
 
 class Chaos:
-    """What can befall a stack. Every trouble has passed, or passes by itself, when its method returns."""
+    """What can befall a stack. Every trouble has passed when ``is_over`` says so."""
 
     def __init__(self, stack: StackProcess, chance: random.Random) -> None:
         self._stack = stack
@@ -44,15 +47,18 @@ class Chaos:
         self._chance = chance
 
     def deck(self, rounds: int) -> list[Callable[[], str]]:
-        """So many troubles: mostly the hub's, for the host takes its lease's 15 seconds to come back."""
-        rare = [self.kill_host, self.end_storage, self.hang_storage]
+        """So many troubles: mostly the hub's, for the rarer ones take their time (a lease has 15 seconds)."""
+        rare = [self.kill_host, self.take_storage_away, self.end_storage, self.hang_storage]
+        self._chance.shuffle(rare)
         deck = [
-            trouble
+            rare[number // ONE_RARE_IN % len(rare)] if number % ONE_RARE_IN == 0 else self._often(number)
             for number in range(rounds)
-            for trouble in [rare[number // 10 % 3] if number % 10 == 0 else self._often(number)]
         ]
         self._chance.shuffle(deck)
         return deck
+
+    def is_over(self) -> bool:
+        return not self._hub.in_force()
 
     def break_hub(self) -> str:
         kind = self._chance.choice(KINDS)
@@ -62,8 +68,10 @@ class Chaos:
             fault["probability"] = self._chance.choice([0.3, 1.0])
         if kind == "delay":
             fault["milliseconds"] = self._chance.choice([100, 600])
-        cut = [{"kind": "drop-before-storing", "partition": str(lane), "count": 1} for lane in range(4)]
-        self._hub.put(*(cut if kind in ON_NEW_CONNECTIONS else []), fault)
+        # A lane that sends nothing meanwhile keeps its link: cut later, it would be a trouble of its own.
+        cut = {"kind": "drop-before-storing", "count": 1, "seconds": seconds}
+        cuts = [{**cut, "partition": str(lane)} for lane in range(4)] if kind in ON_NEW_CONNECTIONS else []
+        self._hub.put(*cuts, fault)
         return f"{kind} for {seconds} s"
 
     def send_again(self) -> str:
@@ -82,6 +90,17 @@ class Chaos:
         """By SIGTERM: a kill -9 would lose what Azurite has not written yet. The stack starts it again."""
         self._stack.end_child("azurite", signal.SIGTERM)
         return "the storage ended"
+
+    def take_storage_away(self) -> str:
+        """For longer than a lease lasts; whoever would start it again stands still meanwhile."""
+        os.kill(self._stack.pid, signal.SIGSTOP)
+        try:
+            self._stack.end_child("azurite", signal.SIGTERM)
+            back_at = time.monotonic() + STORAGE_AWAY_SECONDS
+            wait_until(lambda: time.monotonic() >= back_at, "the storage's return")
+        finally:
+            os.kill(self._stack.pid, signal.SIGCONT)
+        return f"the storage was away for {STORAGE_AWAY_SECONDS:.0f} s"
 
     def hang_storage(self) -> str:
         (pid,) = self._stack.children("azurite")
@@ -102,9 +121,11 @@ def test_the_books_balance_whatever_happens(tmp_path: Path) -> None:
     with StackProcess(tmp_path, "--no-stream") as stack:
         ask(stack, "PUT", "/api/stream/config", SETTINGS)
         session_id = start(stack, emit_interval_ms=100, burst=20)
-        for number, trouble in enumerate(Chaos(stack, chance).deck(ROUNDS), start=1):
-            before = _sent(stack)
+        chaos = Chaos(stack, chance)
+        for number, trouble in enumerate(chaos.deck(ROUNDS), start=1):
             what = trouble()
+            wait_until(chaos.is_over, f"the end of {what}")
+            before = _sent(stack)
             wait_until(lambda before=before: _sent(stack) >= before + 60, f"the stream to go on after {what}")  # type: ignore[misc]  # bound now
             # A trouble that meets the trials of the one before makes the breaker wait ever longer, as it should.
             wait_until(lambda: _breaker(stack)["state"] == "closed", f"the breaker to close after {what}")
