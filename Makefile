@@ -2,6 +2,7 @@
 
 VENV ?= .venv
 ROUNDS ?= 5
+FAULT_SECONDS ?= 60
 # Test processes: more than cores, because most tests wait for something most of the time.
 JOBS ?= 4
 python := $(VENV)/bin/python
@@ -11,7 +12,7 @@ export VENV PYTHON
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench screenshots chaos setup-run setup-test clean
+.PHONY: help run test lint bench screenshots chaos faults setup-run setup-test clean
 
 # One line of progress a check; its output only when it fails.
 define check
@@ -43,6 +44,9 @@ screenshots: setup-test ## Take the pictures of the dashboard, from a real run, 
 
 chaos: setup-test ## Kill and break a running stack, ROUNDS times (default 5), and check the books
 	@CHAOS_ROUNDS=$(ROUNDS) $(python) -m pytest tests/chaos $(ARGS)
+
+faults: setup-test ## Hold each of the hub's faults for a minute (FAULT_SECONDS) and show what became of the stream
+	@FAULT_SECONDS=$(FAULT_SECONDS) $(python) -m pytest -q -rP -n 6 --dist load tests/e2e/test_faults.py $(ARGS)
 
 setup-run setup-test: setup-%:
 	@found=$$(sh local/find_python.sh) && exec "$$found" -m local.bootstrap $* --venv $(VENV)

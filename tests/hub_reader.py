@@ -22,8 +22,10 @@ async def read_all(connection_string: str, hub: str = "retail-events") -> dict[s
         received: dict[str, list[EventData]] = {}
         missing: set[str] = set()
         last: dict[str, int] = {}
-        for partition in await client.get_partition_ids():
-            properties: dict[str, Any] = await client.get_partition_properties(partition)
+        partitions = await client.get_partition_ids()
+        # Each question takes a connection of its own.
+        states: list[dict[str, Any]] = await asyncio.gather(*map(client.get_partition_properties, partitions))
+        for partition, properties in zip(partitions, states, strict=True):
             received[partition] = []
             if not properties["is_empty"]:
                 last[partition] = properties["last_enqueued_sequence_number"]

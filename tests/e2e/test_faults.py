@@ -1,8 +1,16 @@
-"""Every fault of the hub, for a moment and for longer, on the whole local stack: afterwards every event is there."""
+"""Every fault of the hub, for a moment and for longer, on the whole local stack: afterwards every event is there.
+
+The longer one lasts until a trial has failed; ``FAULT_SECONDS=60`` makes it a minute (``make faults`` does so, several
+faults side by side, and shows what was measured).
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import os
+import re
+import time
+import urllib.request
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
@@ -13,16 +21,21 @@ from tests.stack_process import StackProcess, wait_until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-THRESHOLD, TRIALS = 3, 2
-BATCH_TIMEOUT_MS = 500
+SECONDS: Final = float(os.environ.get("FAULT_SECONDS", "0"))
+LANES, THRESHOLD, TRIALS = 4, 3, 2
+BATCH_TIMEOUT_MS, RETRY_ATTEMPTS = 500, 1
+LOOK_SECONDS: Final = 0.5
+"""How often to look while a fault lasts for so long: by hand only."""
 SETTINGS = {
     "batch_timeout_ms": BATCH_TIMEOUT_MS,
-    "retry_attempts": 1,
+    "retry_attempts": RETRY_ATTEMPTS,
     "failure_threshold": THRESHOLD,
     "timeout_seconds": 1,
     "half_open_max_calls": TRIALS,
 }
-CUT: list[dict[str, Any]] = [{"kind": "drop-before-storing", "partition": str(lane), "count": 1} for lane in range(4)]
+CUT: list[dict[str, Any]] = [
+    {"kind": "drop-before-storing", "partition": str(lane), "count": 1} for lane in range(LANES)
+]
 """For faults that strike only who connects anew: no lane keeps what it has."""
 
 FAULTS: dict[str, list[dict[str, Any]]] = {
@@ -38,6 +51,18 @@ FAULTS: dict[str, list[dict[str, Any]]] = {
     "nothing-listens": [{"kind": "refuse-connections"}],
     "silent": [*CUT, {"kind": "silent"}],
 }
+BOUND_SECONDS = dict.fromkeys(FAULTS, 2 * 0.5 + 0.1 + 2.0) | {"server-busy": 2 * 0.5 + 4.0 + 2.0}
+"""A batch's retry budget (two attempts and the wait between them: four seconds for a busy hub), and two seconds."""
+ON_MESSAGES = {
+    "server-busy",
+    "reject",
+    "detach",
+    "drop-before-storing",
+    "drop-after-storing",
+    "no-disposition",
+    "delay",
+}
+"""These strike once for each batch that is tried."""
 TIMES_OUT = {"no-disposition", "delay", "silent"}
 """Taken for a timeout whatever else goes on; what the others are taken for, the publisher's own tests say."""
 
@@ -66,6 +91,22 @@ def breaker(stack: StackProcess) -> dict[str, Any]:
     return ask(stack, "GET", "/api/stream/circuit-breaker")
 
 
+def stale(stack: StackProcess) -> float:
+    """How long ago the stream's last sign of life is."""
+    with urllib.request.urlopen(f"{stack.url}/metrics") as answer:  # noqa: S310 - always http
+        found = re.search(r"^streaming_tick_staleness_seconds (\S+)$", answer.read().decode(), re.MULTILINE)
+    assert found
+    return float(found[1])
+
+
+def for_a_moment(fault: dict[str, Any]) -> dict[str, Any]:
+    """Some strikes of it, or 0.3 s where strikes aren't counted."""
+    return {
+        **fault,
+        **({"seconds": 0.3} if fault["kind"] == "refuse-connections" else {"count": fault.get("count", 3)}),
+    }
+
+
 def wait_for_more(stack: StackProcess, count: int) -> None:
     before = sent(stack)
     wait_until(lambda: sent(stack) >= before + count, f"{count} more events")
@@ -76,22 +117,37 @@ def test_after_a_fault_every_event_is_there(fault: str, hub: HubFaults, stack: S
     session_id = start(stack, emit_interval_ms=100, burst=20)
     wait_for_more(stack, 100)
 
-    hub.put(*({**each, "seconds": 0.3} for each in FAULTS[fault]))
-    wait_until(lambda: breaker(stack)["state"] == "closed", "the moment to pass")
+    hub.put(*map(for_a_moment, FAULTS[fault]))
+    wait_until(lambda: not hub.in_force(), "the moment to pass")
+    wait_until(lambda: breaker(stack)["state"] == "closed", "the breaker to be closed")
     wait_for_more(stack, 200)
 
     trips = breaker(stack)["trips"]
     hub.put(*FAULTS[fault])
-    wait_until(lambda: breaker(stack)["state"] == "open", "the breaker to open")
+    began = time.monotonic()
+    wait_until(lambda: breaker(stack)["trips"] > trips, "the breaker to open")
+    opened = time.monotonic()
+    struck = hub.in_force()[-1]["struck"]
     wait_until(lambda: stack.status()["status"] == "error", "the stream to say so")
     # Half-open trials fail, and it opens again: for as long as the fault lasts.
     wait_until(lambda: breaker(stack)["trips"] >= trips + 2, "a trial to fail")
+    staleness = [stale(stack)]
+    while time.monotonic() < began + SECONDS:
+        time.sleep(LOOK_SECONDS)
+        staleness.append(stale(stack))
+    tried = hub.in_force()[-1]["struck"] - struck
+    trips = breaker(stack)["trips"] - trips
     hub.clear()
+    cleared = time.monotonic()
     wait_until(lambda: breaker(stack)["state"] == "closed", "the breaker to close by itself")
+    closed = time.monotonic()
     wait_until(lambda: stack.status()["status"] == "running", "the stream to go on")
     wait_for_more(stack, 200)
     stop(stack)
 
+    if fault in ON_MESSAGES:
+        # What was under way when it opened, and the trials; one half-opening may be under way when the fault ends.
+        assert tried <= LANES * (RETRY_ATTEMPTS + 1) + TRIALS * trips
     assert_outage(breaker(stack)["transitions"])
     entries = ask(stack, "GET", "/api/stream/dlq")["events"]
     if fault in TIMES_OUT:
@@ -103,6 +159,12 @@ def test_after_a_fault_every_event_is_there(fault: str, hub: HubFaults, stack: S
     account = account_of(stack, session_id)
     assert len(account.in_hub) == account.books["generated"]
     assert account.books["redriven"] == account.books["dead_lettered"] == len(entries)
+    print(  # noqa: T201 - for whoever ran it by hand
+        f"{fault}: {cleared - began:.1f} s; open after {opened - began:.2f} s (bound {BOUND_SECONDS[fault]:.1f} s), "
+        f"{trips} trips, {tried} strikes meanwhile; no sign of life for {max(staleness):.1f} s at most; "
+        f"closed after {closed - cleared:.1f} s; {account.books['generated']} events, all in the hub, "
+        f"{account.duplicates} of them twice, {len(entries)} by way of the dead letters"
+    )
 
 
 def assert_outage(transitions: list[dict[str, Any]]) -> None:
