@@ -11,41 +11,37 @@ import os
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
-from tests.e2e.delivered import account_of, ask, start, stop
-from tests.hub_faults import HubFaults
-from tests.stack_process import StackProcess, wait_until
+from tests.e2e.delivered import account_of, ask
+from tests.e2e.full_queue import SIZE, fill, prepare, redrive
+from tests.stack_process import StackProcess
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SIZE: Final = 10_000
+T = TypeVar("T")
+
 BATCH: Final = int(os.environ.get("BENCH_BATCH", "25"))
-STREAM: Final = {"emit_interval_ms": 100, "burst": 500}
-SETTINGS: Final = {
-    "circuit_breaker_enabled": False,
-    "retry_attempts": 0,
-    "max_batch_size": BATCH,
-    "dlq_max_size": SIZE,
-}
 
 
 def main() -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder, StackProcess(Path(folder), "--no-stream") as stack:
-        ask(stack, "PUT", "/api/stream/config", SETTINGS)
-        session_id = _fill(stack)
+        prepare(stack, events_per_letter=BATCH)
+        session_id = fill(stack)
         letters = len({entry["batch"] for entry in ask(stack, "GET", "/api/stream/dlq")["events"]})
         summary_seconds, summary = _timed(lambda: ask(stack, "GET", "/api/stream/dlq/summary"))
         list_seconds, _ = _timed(lambda: ask(stack, "GET", "/api/stream/dlq"))
-        redrive_seconds, report = _redrive(stack)
+        redrive_seconds, redriven = _timed(lambda: redrive(stack))
         account = account_of(stack, session_id)
         lost = account.books["generated"] - account.books["evicted"] - len(account.in_hub)
-        _fill(stack)
+        fill(stack)
         clear_seconds, cleared = _timed(lambda: ask(stack, "DELETE", "/api/stream/dlq"))
     print(f"  {summary['size']} events in {letters} letters")
     print(f"  summary {summary_seconds:.3f} s (limit 1)   list all {list_seconds:.3f} s")
-    print(f"  redrive {report} in {redrive_seconds:.2f} s = {SIZE / redrive_seconds:.0f} events/s, {max(0, lost)} lost")
+    print(
+        f"  redrive {redriven} in {redrive_seconds:.2f} s = {SIZE / redrive_seconds:.0f} events/s, {max(0, lost)} lost"
+    )
     print(f"  clear {cleared['cleared']} in {clear_seconds:.3f} s (limit 10)")
     return {
         "dlq_summary_seconds": summary_seconds,
@@ -56,30 +52,7 @@ def main() -> dict[str, float]:
     }
 
 
-def _fill(stack: StackProcess) -> str:
-    """Have a stream whose events all fail, until the queue is full."""
-    hub = HubFaults(stack)
-    hub.put({"kind": "reject"})
-    session_id = start(stack, **STREAM)
-    wait_until(lambda: ask(stack, "GET", "/api/stream/statistics")["events_failed"] >= SIZE, f"{SIZE} dead letters")
-    stop(stack)
-    hub.clear()
-    wait_until(lambda: ask(stack, "GET", "/api/stream/dlq/summary")["size"] <= SIZE, "the eviction")
-    return session_id
-
-
-def _redrive(stack: StackProcess) -> tuple[float, int]:
-    """Seconds, and how many events were sent, until the queue is empty."""
-    began = time.monotonic()
-    succeeded = 0
-    while True:
-        report = ask(stack, "POST", "/api/stream/dlq/retry")
-        succeeded += report["succeeded"]
-        if report["still_in_dlq"] == 0:
-            return time.monotonic() - began, succeeded
-
-
-def _timed(question: Callable[[], dict[str, Any]]) -> tuple[float, dict[str, Any]]:
+def _timed(question: Callable[[], T]) -> tuple[float, T]:
     began = time.monotonic()
     answer = question()
     return time.monotonic() - began, answer
