@@ -28,7 +28,6 @@ ASSUMED_MAX_BATCH_BYTES: Final = (1 << 20) - 4096
 """Until a link has said more: what Standard and Premium take, less some headroom."""
 
 _TRUSTED_IDLE_SECONDS: Final = 5.0
-"""A link that was used this recently is not looked at before it is used again."""
 _WARMING_SECONDS: Final = 2.0
 """How long those who want links to be open wait for that. Opening goes on."""
 _GRACE_SECONDS: Final = 1.0
@@ -47,6 +46,11 @@ class Lane:
     is_open: bool = False
     used_at: float = 0.0
     """When the link was last known to be well, on the loop's clock."""
+
+    @property
+    def is_trusted(self) -> bool:
+        """Whether it was used so recently that it need not be looked at before it is used again."""
+        return _now() - self.used_at < _TRUSTED_IDLE_SECONDS
 
     def mark_used(self) -> None:
         """The link is well, now."""
@@ -81,18 +85,23 @@ class Lanes:
             lane.turn.release()  # It was retired while this call waited for it.
 
     async def warm(self, partitions: Iterable[int]) -> None:
-        """Open the links that aren't open yet, all at once, or begin to.
+        """Open the links that aren't open, or are no longer, all at once, or begin to."""
+        warming = [self.in_background(self._warm(partition)) for partition in partitions]
+        if warming:
+            await asyncio.wait(warming, timeout=_WARMING_SECONDS)
 
-        Takes no turns: a send that comes meanwhile joins in.
-        """
-        openings = [self._opening(lane) for lane in map(self._lane, partitions) if not lane.is_open]
-        if openings:
-            await asyncio.wait(openings, timeout=_WARMING_SECONDS)
+    async def _warm(self, partition: int) -> None:
+        lane = self._lane(partition)
+        if lane.is_open and not lane.is_trusted and not lane.turn.locked():
+            await self._look_after(lane)
+            lane = self._lane(partition)
+        if not lane.is_open:
+            # Without its turn: a send that comes meanwhile joins in.
+            await asyncio.wait((self._opening(lane),))
 
     async def make_ready(self, lane: Lane) -> None:
         """Open the lane's link; or make sure that one that was idle is still there, so that no send is lost on it."""
-        trusted = _now() - lane.used_at < _TRUSTED_IDLE_SECONDS
-        if lane.is_open and not trusted and not await lane.link.is_alive():
+        if lane.is_open and not lane.is_trusted and not await lane.link.is_alive():
             self._replace_link(lane)
         if not lane.is_open:
             joined = lane.opening is not None
@@ -147,14 +156,18 @@ class Lanes:
         while True:
             await asyncio.sleep(self._keep_warm_seconds)
             for lane in [lane for lane in self._lanes.values() if lane.is_open and not lane.turn.locked()]:
-                async with lane.turn:
-                    looking = asyncio.create_task(lane.link.is_alive())
-                    await asyncio.wait((looking,), timeout=_GRACE_SECONDS)
-                    if looking.done() and looking.result():
-                        lane.mark_used()
-                    else:
-                        looking.cancel()
-                        self.retire(lane, after=looking)
+                await self._look_after(lane)
+
+    async def _look_after(self, lane: Lane) -> None:
+        """Make sure that the link is still there, or end it."""
+        async with lane.turn:
+            looking = asyncio.create_task(lane.link.is_alive())
+            await asyncio.wait((looking,), timeout=_GRACE_SECONDS)
+            if looking.done() and looking.result():
+                lane.mark_used()
+            else:
+                looking.cancel()
+                self.retire(lane, after=looking)
 
     def retire(self, lane: Lane, *, after: asyncio.Task[Any] | None = None) -> None:
         """End ``lane`` in the background, once the operation on it is over; the next send makes a new one."""
@@ -203,10 +216,11 @@ class Lanes:
             self._token_credential = make_token_credential(self._hub)
         return make_producer_client(self._hub, self._token_credential)
 
-    def in_background(self, work: Coroutine[None, None, None]) -> None:
+    def in_background(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
+        return task
 
 
 def _result(opening: asyncio.Task[int]) -> int:

@@ -198,6 +198,18 @@ async def test_links_are_opened_beforehand_once_and_without_a_message(
     assert (broker.stats().connections, broker.stats().links) == (4, links)
 
 
+async def test_links_that_died_unnoticed_are_opened_again_beforehand(
+    broker: EventHubsBroker, publisher: EventHubsPublisher
+) -> None:
+    await publisher.warm(range(2))
+    await drop_all_connections(broker)
+    let_all_links_seem_idle(publisher)
+    await publisher.warm(range(2))
+    assert (broker.stats().connections_open, stored(broker)) == (2, 0)
+    await warm(publisher, 0, 1)
+    assert broker.stats().connections_open == 2
+
+
 async def test_a_send_joins_in_when_its_link_is_being_opened(
     broker: EventHubsBroker, publisher: EventHubsPublisher
 ) -> None:
