@@ -7,20 +7,10 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
-from azure.eventhub._pyamqp.utils import generate_sas_token
 
-from local.event_hubs import (
-    DEFAULT_HUB,
-    DEFAULT_KEY,
-    DEFAULT_POLICY,
-    BrokerConfig,
-    Claim,
-    EventHubsBroker,
-    Fault,
-    FaultKind,
-    SharedAccessPolicy,
-)
+from local.event_hubs import DEFAULT_HUB, DEFAULT_KEY, BrokerConfig, EventHubsBroker, Fault, FaultKind
 from local.paths import ROOT
+from tests.hub_policies import POLICIES, signed
 from tests.local.functions_host.app_host import AppFolder, serving
 
 if TYPE_CHECKING:
@@ -28,20 +18,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 WRONG_KEY = "d3Jvbmc="
-POLICIES = {
-    DEFAULT_POLICY: SharedAccessPolicy(key=DEFAULT_KEY),
-    "listener": SharedAccessPolicy(key=DEFAULT_KEY, claims=frozenset({Claim.LISTEN})),
-}
 
 
 def plain(broker: EventHubsBroker) -> str:
     return broker.connection_string()
-
-
-def expired(broker: EventHubsBroker) -> str:
-    endpoint = f"sb://localhost:{broker.port}"
-    token = generate_sas_token(f"{endpoint}/{DEFAULT_HUB}", DEFAULT_POLICY, DEFAULT_KEY, int(time.time()) - 60)  # type: ignore[no-untyped-call] # the SDK's
-    return f"Endpoint={endpoint};SharedAccessSignature={token};UseDevelopmentEmulator=true"
 
 
 class Case(NamedTuple):
@@ -65,7 +45,7 @@ CASES = [
     ),
     Case("nothing_listening", "Nothing accepts connections at localhost:", fault=FaultKind.REFUSE_CONNECTIONS),
     Case("authentication_failed", "key", lambda broker: plain(broker).replace(DEFAULT_KEY, WRONG_KEY)),
-    Case("signature_expired", "has expired", expired),
+    Case("signature_expired", "has expired", lambda broker: signed(broker, expires_at=int(time.time()) - 60)),
     Case("not_allowed_to_send", "Send", lambda broker: broker.connection_string(policy="listener")),
     Case("hub_not_found", "EVENTHUB_NAME", event_hub="no-such-hub"),
     Case("throttled", "throughput", fault=FaultKind.SERVER_BUSY),

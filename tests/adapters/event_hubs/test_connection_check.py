@@ -7,31 +7,16 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from azure.eventhub._pyamqp.utils import generate_sas_token
 
-from local.event_hubs import (
-    DEFAULT_HUB,
-    DEFAULT_KEY,
-    DEFAULT_POLICY,
-    BrokerConfig,
-    Claim,
-    EventHubsBroker,
-    Fault,
-    FaultKind,
-    SharedAccessPolicy,
-)
+from local.event_hubs import DEFAULT_HUB, DEFAULT_KEY, BrokerConfig, EventHubsBroker, Fault, FaultKind
 from streaming.adapters.event_hubs.connection import read_hub_connection
 from streaming.adapters.event_hubs.connection_check import ConnectionReason, ConnectionReport, check_connection
 from tests.contract.publisher.hubs import until
+from tests.hub_policies import POLICIES, signed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-POLICIES = {
-    DEFAULT_POLICY: SharedAccessPolicy(key=DEFAULT_KEY),
-    "listener": SharedAccessPolicy(key=DEFAULT_KEY, claims=frozenset({Claim.LISTEN})),
-    "sender": SharedAccessPolicy(key=DEFAULT_KEY, claims=frozenset({Claim.SEND})),
-}
 HANGING_CHECK_SECONDS = 1.5
 
 
@@ -110,12 +95,6 @@ async def test_a_signature_that_has_expired(broker: EventHubsBroker) -> None:
 
 async def test_a_signature_that_is_good(broker: EventHubsBroker) -> None:
     assert (await check(signed(broker, expires_at=int(time.time()) + 600))).reason is ConnectionReason.OK
-
-
-def signed(broker: EventHubsBroker, *, expires_at: int) -> str:
-    audience = f"sb://localhost:{broker.port}/{DEFAULT_HUB}"
-    token = generate_sas_token(audience, DEFAULT_POLICY, DEFAULT_KEY, expires_at)  # type: ignore[no-untyped-call] # the SDK's
-    return f"Endpoint=sb://localhost:{broker.port};SharedAccessSignature={token};UseDevelopmentEmulator=true"
 
 
 async def test_a_policy_that_may_only_listen(broker: EventHubsBroker) -> None:
