@@ -8,7 +8,14 @@ from local.paths import ROOT
 from shared.settings import SETTINGS, read_settings
 from streaming.adapters.event_hubs.connection import NAMESPACE_SETTING, HubConnection, read_hub_connection
 
-VALUES = json.loads((ROOT / "local.settings.sample.json").read_text(encoding="utf-8"))["Values"]
+TEXT = (ROOT / "local.settings.sample.json").read_text(encoding="utf-8")
+VALUES = json.loads(TEXT)["Values"]
+
+
+def test_no_setting_is_shown_twice() -> None:
+    for names in json.loads(TEXT, object_pairs_hook=lambda pairs: pairs):
+        listed = [name for name, _ in names[1]] if isinstance(names[1], list) else []
+        assert len(listed) == len(set(listed))
 
 
 def test_every_setting_is_shown() -> None:
