@@ -43,7 +43,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: Sequence[str]) -> int:
-    if arguments and arguments[0] in DELEGATED:
+    if not arguments:
+        parser().print_help(sys.stderr)
+        return _USER_ERROR
+    if arguments[0] in DELEGATED:
         return DELEGATED[arguments[0]](arguments[1:])
     options = parser().parse_args(arguments)
     command: Callable[[object], int] = options.command

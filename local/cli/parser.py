@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from local.cli import commands
 from local.consume import Start
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001  (argparse has no public name for it)
+
+_Word = TypeVar("_Word", bound=StrEnum)
 
 _LARGEST_PORT = 65_535
 
@@ -67,15 +70,15 @@ def _add_up(subparsers: Subparsers) -> None:
     )
     up.add_argument(
         "--host",
-        type=HostKind,
-        choices=list(HostKind),
+        type=_word(HostKind),
+        metavar=_words(HostKind),
         default=HostKind.BUILTIN,
         help="who runs the function app: func is Azure Functions Core Tools, auto takes those where installed",
     )
     up.add_argument(
         "--hub",
-        type=HubKind,
-        choices=list(HubKind),
+        type=_word(HubKind),
+        metavar=_words(HubKind),
         default=HubKind.BUILTIN,
         help="where events go: settings is what AZURE_EVENTHUB_CONNECTION_STRING names",
     )
@@ -89,7 +92,9 @@ def _add_up(subparsers: Subparsers) -> None:
 
 def _add_consume(subparsers: Subparsers) -> None:
     consume = _add(subparsers, "consume", "print the events of the hub as they arrive", commands.consume)
-    consume.add_argument("--from", dest="start", type=Start, choices=list(Start), default=Start.LATEST)
+    consume.add_argument(
+        "--from", dest="start", type=_word(Start), metavar=_words(Start), default=Start.LATEST, help="where to begin"
+    )
     consume.add_argument("--max", dest="most", type=_count, metavar="N", help="stop after so many events")
     consume.add_argument("--json", action="store_true", help="the events themselves, one JSON document a line")
     consume.add_argument("--group", default="$Default", help="consumer group")
@@ -143,6 +148,21 @@ def _add_app(parser: argparse.ArgumentParser) -> None:
 def _add_api_reference(subparsers: Subparsers) -> None:
     reference = _add(subparsers, "api-reference", "write docs/api.md from the API's own description", commands.api_docs)
     reference.add_argument("--out", type=Path, required=True, metavar="FILE", help="docs/api.md")
+
+
+def _words(kind: type[StrEnum]) -> str:
+    return f"{{{','.join(kind)}}}"
+
+
+def _word(kind: type[_Word]) -> Callable[[str], _Word]:
+    """One of the words of ``kind``. As argparse's own ``choices``, which would say "invalid HostKind value" instead."""
+
+    def parse(text: str) -> _Word:
+        if text not in set(kind):
+            raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(kind)}")
+        return kind(text)
+
+    return parse
 
 
 def _natural(text: str) -> int:

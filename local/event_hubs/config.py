@@ -74,5 +74,8 @@ class BrokerConfig:
                 raise ValueError(f"{name!r} can't be the name of a hub")
             if not 1 <= partitions <= 1024:  # noqa: PLR2004  what a dedicated cluster allows
                 raise ValueError(f"hub {name} needs 1 to 1024 partitions, not {partitions}")
+        for port in (self.port, self.control_port):
+            if not 0 <= port <= 65535:  # noqa: PLR2004  what TCP has
+                raise ValueError(f"{port} is no port: they go from 0 (any free one) to 65535")
         if min(self.retention_bytes, self.max_message_bytes) < 1:
             raise ValueError("retention_bytes and max_message_bytes must be positive")

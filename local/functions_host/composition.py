@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from local.functions_host.indexing import IndexedFunction
     from local.functions_host.invocation import Invoker
     from local.functions_host.options import HostOptions
+    from local.functions_host.schedule import Schedule
     from local.functions_host.settings import AppSettings, LocalSettings
 
 _log = logging.getLogger("host")
@@ -98,12 +99,19 @@ class _Composer:
         blobs = self._blobs(self._settings.storage_connection("AzureWebJobsStorage"))
         return Timer(
             function=function,
-            schedule=parse_schedule(self._settings.resolve(trigger.schedule)),
+            schedule=self._schedule(trigger.schedule),
             run_on_startup=trigger.run_on_startup,
             right=Singleton(blobs, host_id=self._host_id, name=f"Host.Functions.{function.name}.Listener"),
             monitor=ScheduleMonitor(blobs, host_id=self._host_id, name=function.name) if trigger.use_monitor else None,
             runner=self.runner,
         )
+
+    def _schedule(self, text: str) -> Schedule:
+        resolved = self._settings.resolve(text)
+        try:
+            return parse_schedule(resolved)
+        except ValueError as error:
+            raise ValueError(f"its schedule {text}: {error}" if text != resolved else str(error)) from error
 
     def _listener(self, function: IndexedFunction, trigger: QueueTrigger) -> QueueListener:
         return QueueListener(

@@ -49,7 +49,7 @@ class Cron:
 def parse_schedule(text: str) -> Schedule:
     """Raises ValueError for what NCRONTAB and .NET do not take either."""
     fields = text.upper().split()
-    if len(fields) == 1:
+    if len(fields) == 1 and ":" in text:
         interval = parse_time_span(text)
         if not interval:
             raise ValueError(f"{text!r}: a timer's time span must be longer than zero")

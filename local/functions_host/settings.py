@@ -53,7 +53,8 @@ def read_json_object(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except json.JSONDecodeError as error:
-        raise StartupError(f"{path} line {error.lineno} column {error.colno}: {error.msg}") from error
+        where = f"line {error.lineno} column {error.colno}"
+        raise StartupError(f"{path} is not JSON, {where}: {error.msg}. Correct it there.") from error
     except (OSError, UnicodeDecodeError) as error:
         raise StartupError(f"{path} can't be read: {error}") from error
     if not isinstance(content, dict):

@@ -81,6 +81,25 @@ def test_a_number_that_makes_no_sense(arguments: list[str], capsys: pytest.Captu
     assert arguments[-1] in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "arguments", [["up", "--host", "docker"], ["up", "--hub", "kafka"], ["consume", "--from", "now"]]
+)
+def test_a_word_that_is_none_of_the_known_ones_names_them(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert f"argument {arguments[1]}: {arguments[2]!r} is none of " in said
+
+
+def test_no_command_at_all_shows_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 2
+    said = capsys.readouterr().err
+    assert all(f"\n    {command}" in said for command in ("up", "consume", "hub", "host", "azurite", "reference"))
+
+
 def test_the_sample_settings_are_what_a_person_without_own_ones_gets() -> None:
     assert default_settings().name in {"local.settings.json", "local.settings.sample.json"}
 

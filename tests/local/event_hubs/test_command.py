@@ -96,6 +96,8 @@ def test_arguments_become_a_configuration() -> None:
         (["--policy", "a"], "NAME=KEY"),
         (["--policy", "a=b:Fly"], "a claim is one of Send, Listen, Manage"),
         (["--retention-mib", "0"], "must be positive"),
+        (["--port", "65536"], "65536 is no port"),
+        (["--control-port", "-1"], "-1 is no port"),
     ],
 )
 def test_arguments_that_make_no_sense_are_explained(

@@ -73,6 +73,14 @@ async def test_what_can_not_be_served_is_in_error_and_what_is_disabled_is_not_st
         assert len(served.background) == 1
 
 
+async def test_a_schedule_that_is_none_is_named_with_its_setting(tmp_path: Path) -> None:
+    host = _compose(tmp_path, [_timer("%WHEN%")], {**_STORAGE, "WHEN": "soon"})
+    async with host.resources:
+        assert host.admin._status()["errors"] == [
+            "tick: its schedule %WHEN%: 'soon' is no schedule: five or six fields, or hh:mm:ss"
+        ]
+
+
 def test_locks_of_two_apps_and_of_one_app_twice(tmp_path: Path) -> None:
     settings = AppSettings({})
     assert host_id_of(tmp_path / "a", settings) == host_id_of(tmp_path / "a", settings)
