@@ -30,6 +30,8 @@ class Snapshot:
     statistics: Mapping[str, Any] = field(default_factory=dict)
     events: Sequence[Mapping[str, Any]] = ()
     """The newest first."""
+    concerns: Sequence[str] = ()
+    """Why it isn't healthy, and what to do."""
     problem: str | None = None
     """Why there is nothing to say."""
 
@@ -70,17 +72,17 @@ class StreamApi:
             return f"it has not begun within {_START_SECONDS:.0f} s"
 
     async def snapshot(self) -> Snapshot:
-        """What a view shows, in three requests."""
-        answers = await asyncio.gather(
-            self._ask("GET", "/api/stream/status"),
-            self._ask("GET", "/api/stream/statistics"),
-            self._ask("GET", f"/api/stream/events/recent?limit={_RECENT_EVENTS}"),
+        """What a view shows, in one request."""
+        status, body = await self._ask("GET", f"/api/stream/overview?events={_RECENT_EVENTS}&details=false")
+        if not _succeeded(status):
+            return Snapshot(problem=_reason(status, body))
+        checks = body["health"]["checks"].values()
+        return Snapshot(
+            status=body["status"],
+            statistics=body["statistics"],
+            events=body["events"],
+            concerns=[f"{check['why']} {check['what_to_do']}" for check in checks if "why" in check],
         )
-        for status, body in answers:
-            if not _succeeded(status):
-                return Snapshot(problem=_reason(status, body))
-        (_, state), (_, statistics), (_, recent) = answers
-        return Snapshot(status=state, statistics=statistics, events=recent.get("events", ()))
 
     async def _ask(self, method: str, path: str) -> tuple[int, dict[str, Any]]:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,19 @@ def test_the_panel_shows_addresses_rate_totals_and_events() -> None:
     ):
         assert expected in shown
     assert "campaign_id" not in shown
+
+
+def test_a_concern_is_in_the_panel_and_said_once_in_plain_lines() -> None:
+    worried = replace(RUNNING, concerns=["No sign of life for 9 s. Look at the timer."])
+    shown = _shown(worried)
+    assert "No sign of life for 9 s. Look at the timer." in shown
+    output = io.StringIO()
+    screen = PlainScreen(output)
+    for second, snapshot in enumerate([RUNNING, worried, worried, RUNNING, worried]):
+        screen.show(snapshot, monotonic_seconds=float(second))
+    assert [line.split(":")[0] for line in output.getvalue().splitlines()] == [
+        *("status", "status", "health", "status", "status", "status", "health"),
+    ]
 
 
 def test_the_panel_says_why_there_is_nothing_to_say() -> None:
