@@ -20,6 +20,8 @@ DEFAULT_FIRST_DAY = "2026-01-01"
 LEAST_DAY_SCALE = 0.001
 MOST_DAY_SCALE = 20.0
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+_SCHEDULE = re.compile(r"([0-9A-Za-z*,/-]+\s+){4,5}[0-9A-Za-z*,/-]+|(\d+\.)?\d{1,2}:\d\d(:\d\d(\.\d+)?)?")
+"""The shape of what the Functions host takes; it has the last word."""
 _TABLE_PREFIX = re.compile(r"[A-Za-z][A-Za-z0-9]{0,30}")
 REALTIME_PREFIX = "REALTIME_"
 
@@ -60,6 +62,8 @@ class Settings:
     storage: Mapping[str, str]
     """``AzureWebJobsStorage`` or its ``__`` parts, as the Functions host knows them, keys without the prefix."""
     table_prefix: str
+    schedule: str
+    """Of the stream's timer."""
     log_level: str
     realtime: Mapping[str, str]
     """Overrides of the configuration's defaults: ``REALTIME_BURST`` is ``burst`` here. Checked by the configuration."""
@@ -135,6 +139,11 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         )
         prefix = DEFAULT_TABLE_PREFIX
 
+    schedule = (environment.get("STREAM_SCHEDULE") or DEFAULT_SCHEDULE).strip()
+    if not _SCHEDULE.fullmatch(schedule):
+        flag("STREAM_SCHEDULE", f"must be a schedule of five or six fields such as {DEFAULT_SCHEDULE!r}, or hh:mm:ss.")
+        schedule = DEFAULT_SCHEDULE
+
     level = (environment.get("LOG_LEVEL") or "INFO").upper()
     if level not in LOG_LEVELS:
         flag("LOG_LEVEL", f"must be one of {', '.join(LOG_LEVELS)}.")
@@ -142,7 +151,8 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
 
     sizes = {name: _bounded(environment, name, bounds, flag) for name, bounds in _WORLD_BOUNDS.items()}
     if sizes["WORLD_DISTRIBUTION_CENTERS"] > sizes["WORLD_STORES"]:
-        if environment.get("WORLD_DISTRIBUTION_CENTERS"):
+        flagged = any(problem.setting == "WORLD_DISTRIBUTION_CENTERS" for problem in problems)
+        if environment.get("WORLD_DISTRIBUTION_CENTERS") and not flagged:
             flag(
                 "WORLD_DISTRIBUTION_CENTERS",
                 "must not exceed WORLD_STORES: each center serves at least one store.",
@@ -152,6 +162,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     return Settings(
         storage=storage,
         table_prefix=prefix,
+        schedule=schedule,
         log_level=level,
         realtime={
             name.removeprefix(REALTIME_PREFIX).lower(): value

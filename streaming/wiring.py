@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from shared.clock import SystemClock
 from shared.redaction import REDACTED
-from shared.settings import DEFAULT_SCHEDULE, SettingProblem, read_settings, which_are_set
+from shared.settings import SettingProblem, read_settings, which_are_set
 from streaming.adapters.event_hubs.connection import HubConnection, read_hub_connection
 from streaming.adapters.event_hubs.connection_check import ConnectionReport, check_connection
 from streaming.adapters.event_hubs.connection_verdict import ConnectionVerdict, validate_connection
@@ -80,8 +80,8 @@ class SettingsError(Exception):
 
 
 def stream_schedule() -> str:
-    """The stream timer's schedule: read when the functions are indexed, so that a missing setting stops nothing."""
-    return os.environ.get("STREAM_SCHEDULE") or DEFAULT_SCHEDULE
+    """The stream timer's schedule: known when the functions are indexed, also where the setting is missing or wrong."""
+    return read_settings(os.environ).schedule
 
 
 def stage_queue() -> str:

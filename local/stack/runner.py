@@ -110,6 +110,8 @@ async def _serve(services: Services, options: StackOptions, screen: _Audience) -
         screen.say(f"starting the {child.name}")
         await child.start()
     async with StreamApi(options.url, key=services.read_key()) as api:
+        if options.stream:
+            screen.say("starting a stream")
         if options.stream and (why := await api.start()):
             screen.say(f"the stream was not started: {why}")
         screen.ready(services)

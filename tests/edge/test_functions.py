@@ -138,6 +138,7 @@ def test_queues_follow_the_prefix() -> None:
 
 def test_the_timer_follows_its_setting() -> None:
     assert index(STREAM_SCHEDULE="*/2 * * * * *")["stream_tick"]["trigger"]["schedule"] == "*/2 * * * * *"  # type: ignore[index]  # JSON
+    assert index(STREAM_SCHEDULE="soon")["stream_tick"]["trigger"]["schedule"] == "* * * * * *"  # type: ignore[index]  # JSON
 
 
 def test_garbage_in_every_setting_stops_nothing_from_loading() -> None:

@@ -49,6 +49,7 @@ def test_defaults() -> None:
     assert settings == Settings(
         storage={"connectionString": "UseDevelopmentStorage=true"},
         table_prefix="retail",
+        schedule="* * * * * *",
         log_level="INFO",
         realtime={},
         world=WorldSettings(seed=42, stores=50, distribution_centers=5, products=1_000, customers=20_000),
@@ -64,6 +65,7 @@ def test_everything_can_be_set() -> None:
             "AzureWebJobsStorage__tableServiceUri": "https://a.table.core.windows.net",
             "AzureWebJobsStorage__credential": "managedidentity",
             "STREAM_TABLE_PREFIX": "Test1",
+            "STREAM_SCHEDULE": "*/2 * * * * *",
             "LOG_LEVEL": "debug",
             "REALTIME_BURST": "50",
             "REALTIME_EMIT_INTERVAL_MS": "100",
@@ -80,6 +82,7 @@ def test_everything_can_be_set() -> None:
     assert settings == Settings(
         storage={"tableServiceUri": "https://a.table.core.windows.net", "credential": "managedidentity"},
         table_prefix="Test1",
+        schedule="*/2 * * * * *",
         log_level="DEBUG",
         realtime={"burst": "50", "emit_interval_ms": "100"},
         world=WorldSettings(seed=42, stores=250, distribution_centers=25, products=10_000, customers=400_000),
@@ -98,6 +101,7 @@ def test_all_problems_are_reported_at_once_and_defaults_stand_in() -> None:
     settings = read_settings(
         {
             "STREAM_TABLE_PREFIX": "1-bad",
+            "STREAM_SCHEDULE": "every second",
             "LOG_LEVEL": "chatty",
             "WORLD_STORES": "many",
             "WORLD_DISTRIBUTION_CENTERS": "101",
@@ -108,14 +112,23 @@ def test_all_problems_are_reported_at_once_and_defaults_stand_in() -> None:
     assert problems(settings) == [
         "AzureWebJobsStorage",
         "STREAM_TABLE_PREFIX",
+        "STREAM_SCHEDULE",
         "LOG_LEVEL",
         "WORLD_STORES",
         "WORLD_DISTRIBUTION_CENTERS",
         "WORLD_PRODUCTS",
         "WORLD_CUSTOMERS",
     ]
-    assert (settings.table_prefix, settings.log_level) == ("retail", "INFO")
+    assert (settings.table_prefix, settings.schedule, settings.log_level) == ("retail", "* * * * * *", "INFO")
     assert settings.world == WorldSettings(seed=42, stores=50, distribution_centers=5, products=1_000, customers=20_000)
+
+
+@pytest.mark.parametrize(
+    "schedule", ["0 */5 * * * *", "*/5 * * * *", "0 0 9-17 * JAN-JUN MON,FRI", "00:00:02", "1.00:00:00"]
+)
+def test_schedules_that_the_host_takes_are_handed_on(schedule: str) -> None:
+    settings = read_settings(STORAGE | {"STREAM_SCHEDULE": schedule})
+    assert (settings.schedule, settings.problems) == (schedule, ())
 
 
 @pytest.mark.parametrize(
@@ -160,6 +173,12 @@ def test_a_center_serves_at_least_one_store() -> None:
     settings = read_settings(STORAGE | {"WORLD_STORES": "3", "WORLD_DISTRIBUTION_CENTERS": "4"})
     assert problems(settings) == ["WORLD_DISTRIBUTION_CENTERS"]
     assert settings.world.distribution_centers == 3
+
+
+def test_a_center_count_that_is_wrong_in_itself_is_reported_once() -> None:
+    settings = read_settings(STORAGE | {"WORLD_STORES": "1", "WORLD_DISTRIBUTION_CENTERS": "0"})
+    assert problems(settings) == ["WORLD_DISTRIBUTION_CENTERS"]
+    assert settings.world.distribution_centers == 1
 
 
 def test_a_small_world_needs_no_second_setting() -> None:
