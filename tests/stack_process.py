@@ -106,12 +106,12 @@ class StackProcess:
         self._reader = threading.Thread(target=self._read, args=[self._process])
         self._reader.start()
 
-    def stop(self) -> int:
-        """Ask it to stop, as a service manager would; returns its exit code."""
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Ask it to stop, as a service manager would, or a terminal; returns its exit code."""
         process, self._process = self._process, None
         if process is None:
             return 0
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(number)
         code = process.wait(PATIENCE_SECONDS)
         self._close(process)
         return code

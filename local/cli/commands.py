@@ -54,7 +54,7 @@ def up(arguments: argparse.Namespace) -> int:
         watch=arguments.watch,
     )
     with LiveScreen() if sys.stdout.isatty() else PlainScreen() as screen:
-        asyncio.run(run_stack(options, screen))
+        run_stack(options, screen)
     return 0
 
 

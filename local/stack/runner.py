@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from typing import TYPE_CHECKING, Final, Protocol
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Final, NoReturn, Protocol
 
 from local.errors import LocalError
 from local.stack.data_folder import claimed
@@ -13,7 +14,7 @@ from local.stack.services import plan_services
 from local.stack.stream import StreamApi
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from local.stack.child import Child
     from local.stack.options import StackOptions
@@ -73,33 +74,58 @@ class _Audience:
             self._stop.set()
 
 
-async def run_stack(options: StackOptions, screen: Screen) -> None:
+def run_stack(options: StackOptions, screen: Screen) -> None:
     """Return when the stack was asked to stop, by Ctrl-C, SIGTERM or a closed terminal, and nothing is left of it.
 
     A second signal ends it without waiting for what is under way. Raises LocalError when it can't start.
     """
-    loop = asyncio.get_running_loop()
-    stop, hurry = asyncio.Event(), asyncio.Event()
+    stop = asyncio.Event()
+    audience = _Audience(screen, stop)
+    with ExitStack() as held:
+        try:
+            with _interruptible():
+                lock = held.enter_context(claimed(options.data, url=options.url, report=audience.say))
+                services = plan_services(options, keeps_open=(lock,), say=audience.say, warn=audience.warn)
+        except KeyboardInterrupt:
+            audience.say("stopped before anything was started.")
+            return
+        asyncio.run(_run(services, options, audience, stop))
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let SIGTERM and a closed terminal end what blocks (an installation takes a while), as Ctrl-C does."""
+
+    def interrupt(_number: int, _frame: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in _SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+async def _run(services: Services, options: StackOptions, audience: _Audience, stop: asyncio.Event) -> None:
+    loop, hurry = asyncio.get_running_loop(), asyncio.Event()
 
     def interrupted() -> None:
         (hurry if stop.is_set() else stop).set()
 
-    audience = _Audience(screen, stop)
     for number in _SIGNALS:
         loop.add_signal_handler(number, interrupted)
     try:
-        with claimed(options.data, url=options.url, report=audience.say) as lock:
-            services = plan_services(options, keeps_open=(lock,), say=audience.say, warn=audience.warn)
-            serving = asyncio.create_task(_serve(services, options, audience))
-            stopped = asyncio.create_task(stop.wait())
-            await asyncio.wait({serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
-            if not serving.done():
-                audience.say("stopping …")
-            await _cancel(serving, stopped)
-            await _stop(services, hurry)
-            if not serving.cancelled():
-                serving.result()
-            audience.say(f"stopped. The data stay in {options.data}, and the next start goes on from there.")
+        serving = asyncio.create_task(_serve(services, options, audience))
+        stopped = asyncio.create_task(stop.wait())
+        await asyncio.wait({serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        if not serving.done():
+            audience.say("stopping …")
+        await _cancel(serving, stopped)
+        await _stop(services, hurry)
+        if not serving.cancelled():
+            serving.result()
+        audience.say(f"stopped. The data stay in {options.data}, and the next start goes on from there.")
     finally:
         for number in _SIGNALS:
             loop.remove_signal_handler(number)

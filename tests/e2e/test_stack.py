@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -99,6 +101,32 @@ def test_two_that_start_at_once_have_a_hub_each(tmp_path: Path) -> None:
                 wait_until(lambda stack=stack: stack.status().get("events_sent", 0) > 0, "events")  # type: ignore[misc]  # a lambda's default
     finally:
         first.stop()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stop_before_anything_was_started_is_heard_at_once(number: signal.Signals, tmp_path: Path) -> None:
+    """Here it waits for a data folder; an installation, which takes a while too, is interrupted alike."""
+    with (tmp_path / "stack.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        stack = StackProcess(tmp_path)
+        stack.launch()
+        stack.wait_for_line("an earlier stack was killed: waiting")
+        assert stack.stop(number) == 0
+    assert stack.output.splitlines()[1:] == ["stopped before anything was started."]
+
+
+def test_an_interruption_while_it_is_loading_is_no_traceback(tmp_path: Path) -> None:
+    (tmp_path / "rich").mkdir()
+    (tmp_path / "rich" / "__init__.py").write_text("raise KeyboardInterrupt\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "local", "up"],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
 def test_what_is_in_the_way_is_said_in_one_line(tmp_path: Path) -> None:

@@ -89,6 +89,14 @@ def test_what_pip_says_of_a_failure_is_said_and_it_is_tried_again(
         bootstrap.set_up("run", venv)
 
 
+def test_an_interruption_is_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(_purpose: str, _venv: Path) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(bootstrap, "set_up", interrupted)
+    assert bootstrap.main(["run"]) == 130
+
+
 def test_nothing_is_done_the_second_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     venv = tmp_path / "venv"
     subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True)  # noqa: S603  (the command is ours)
