@@ -52,7 +52,7 @@ def _check_together(report: Report, stream: list[Envelope], reference: Reference
     stock = Stock(report)
     trucks = Trucks(report)
     visits = Visits(report, reference, stores)
-    attribution = Attribution(report)
+    attribution = Attribution(report, reference)
     watchers: dict[str, list[Any]] = {event_type: [] for event_type in EVENT_TYPES}
     # Stores come first, so that an opening counts for what follows it, and trucks before the goods they bring.
     for watcher in (stores, trucks, visits, receipts, orders, attribution, stock):

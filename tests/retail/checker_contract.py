@@ -137,14 +137,33 @@ class Contract:
             if name in _CHOICES:
                 expect(value in _CHOICES[name], f"{name} is a known word", envelope)
             elif name in _TIME_FIELDS:
-                expect(_TIME(value) and value <= envelope["ingest_timestamp"], f"{name} is a past time", envelope)
+                expect(value == envelope["ingest_timestamp"], f"{name} is when it happens", envelope)
         if "dc_id" in payload and "order_id" not in payload and "shipment_id" not in payload:
             expect((payload["store_id"] is None) != (payload["dc_id"] is None), "store xor center", envelope)
+        self._check_context(envelope, payload)
         for name, rule in _RULES.get(event_type, ()):
             expect(rule(payload), name, envelope)
         if "store_id" in payload and payload["store_id"] and envelope["partition_key"][0] == "s":
             expect(envelope["partition_key"] == f"store_{payload['store_id']}", "the key is the store's", envelope)
 
+    def _check_context(self, envelope: Envelope, payload: dict[str, object]) -> None:
+        """parent_event_id is the receipt or the order; session_id the visit, the order or the shipment."""
+        expect, event_type, source = self._report.expect, envelope["event_type"], payload.get("source")
+        sale = payload.get("receipt_id") or payload.get("order_id")
+        if payload.get("reason") in {"SALE", "RETURN", "ONLINE_ORDER"}:
+            sale = source
+        created = event_type in {"receipt_created", "online_order_created"}
+        expect(envelope["parent_event_id"] == (None if created else sale), "parent_event_id", envelope)
+        visits = event_type in _OF_A_VISIT or payload.get("receipt_id") or payload.get("reason") in {"SALE", "RETURN"}
+        if not visits:  # Those are held to their visit elsewhere.
+            whole = payload.get("order_id") or payload.get("shipment_id") or source
+            expect(envelope["session_id"] == whole, "session_id", envelope)
+        if event_type not in _OF_A_PURCHASE:
+            expect(envelope["correlation_id"] is None, "correlation only of attribution", envelope)
+
+
+_OF_A_VISIT = {"customer_entered", "customer_zone_changed", "ble_ping_detected"}
+_OF_A_PURCHASE = {"ad_impression", "receipt_created", "online_order_created", "payment_processed"}
 
 _RULES: dict[str, tuple[tuple[str, Callable[[dict[str, object]], bool]], ...]] = {
     "payment_processed": (

@@ -164,8 +164,9 @@ class Attribution:
         "online_order_created",
     )
 
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: Report, reference: Reference | None) -> None:
         self._report = report
+        self._reference = reference
         self._impressions: dict[str, Envelope] = {}
         self._used: set[str] = set()
 
@@ -175,6 +176,9 @@ class Attribution:
         if envelope["event_type"] == "ad_impression":
             expect(impression_id not in self._impressions, "11 an impression's id is new", envelope)
             expect(envelope["partition_key"] == payload["campaign_id"], "the key is the campaign's", envelope)
+            if self._reference:
+                shown_to = self._reference.customers[payload["customer_id"]]
+                expect(payload["customer_ad_id"] == shown_to["ad_id"], "the ad id is the customer's", envelope)
             self._impressions[impression_id] = envelope
             return
         attributed = impression_id is not None

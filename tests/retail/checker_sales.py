@@ -15,6 +15,9 @@ _TAX_ROUNDING_CENTS = 2
 _UNDER_WAY_SECONDS = 1.0
 """A sale is written in one go: only one at the very end of a stream may be cut off."""
 
+_FORGOTTEN = 1.5
+"""An order that waits so much longer than any other ever did will wait for ever."""
+
 
 @dataclass(slots=True)
 class Sale:
@@ -22,7 +25,11 @@ class Sale:
     lines: list[Row] = field(default_factory=list)
     promotion: Row | None = None
     paid: bool = False
+    declined: set[str] = field(default_factory=set)
+    """Tenders that were refused."""
     moved: Counter[int] = field(default_factory=Counter)
+    fulfilled: str | None = None
+    """When an order was shipped, or picked for collection."""
 
 
 def check_totals(report: Report, envelope: Envelope) -> None:
@@ -57,6 +64,9 @@ class Sales:
     def _find(self, envelope: Envelope, sale_id: str) -> Sale | None:
         sale = self._sales.get(sale_id)
         self._report.expect(sale, "1 what belongs to a sale comes after it", envelope)
+        if sale is not None:
+            same = sale.created["session_id"] == envelope["session_id"]
+            self._report.expect(same, "what belongs to a sale is of its visit or order", envelope)
         return sale
 
     def _pay(self, envelope: Envelope, payload: Row) -> None:
@@ -75,8 +85,10 @@ class Sales:
         expect(envelope["parent_event_id"] == payload[self._id_field], "the payment's parent", envelope)
         if payload["status"] == "APPROVED":
             expect(payload["payment_method"] == created["tender_type"], "3 paid as the sale says", envelope)
+            expect(payload["payment_method"] not in sale.declined, "3 another tender after a declined one", envelope)
             sale.paid = True
         else:
+            sale.declined.add(payload["payment_method"])
             expect(payload["payment_method"] != "CASH", "3 cash is not declined", envelope)
 
     def _move(self, envelope: Envelope, payload: Row) -> None:
@@ -220,6 +232,16 @@ class Orders(Sales):
             created = sale.created["payload"]
             for name in ("node_type", "node_id", "fulfillment_mode"):
                 self._report.expect(payload[name] == created[name], f"7 the order's {name}", envelope)
+            if envelope["event_type"] == "online_order_shipped" or created["fulfillment_mode"] == "BOPIS":
+                sale.fulfilled = envelope["ingest_timestamp"]
+
+    def finish(self, last: str) -> None:
+        super().finish(last)
+        begun = [(sale, sale.created["ingest_timestamp"]) for sale in self._sales.values()]
+        longest = max((seconds_between(at, sale.fulfilled) for sale, at in begun if sale.fulfilled), default=0.0)
+        for sale, at in begun:
+            forgotten = longest and not sale.fulfilled and seconds_between(at, last) > _FORGOTTEN * longest
+            self._report.expect(not forgotten, "7 an order is picked and shipped", sale.created)
 
     def _check(self, sale: Sale) -> None:
         created = sale.created["payload"]

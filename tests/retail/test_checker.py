@@ -42,15 +42,17 @@ def _one(stream: Stream, event_type: str, start: int = IN_FULL_SWING, **payload:
     raise AssertionError(f"no {event_type} with {payload}")
 
 
+def _stamp(event: dict[str, Any], at: str) -> None:
+    """Let it happen at another time."""
+    before, event["ingest_timestamp"] = event["ingest_timestamp"], at
+    event["payload"].update({name: at for name, value in event["payload"].items() if value == before})
+
+
 def _swap_times(stream: Stream, a: int, b: int) -> None:
-    stream[a]["ingest_timestamp"], stream[b]["ingest_timestamp"] = (
-        stream[b]["ingest_timestamp"],
-        stream[a]["ingest_timestamp"],
-    )
+    first, second = stream[a]["ingest_timestamp"], stream[b]["ingest_timestamp"]
+    _stamp(stream[a], second)
+    _stamp(stream[b], first)
     stream[a], stream[b] = stream[b], stream[a]
-    for event in (stream[a], stream[b]):
-        if "processing_time" in event["payload"]:
-            event["payload"]["processing_time"] = event["ingest_timestamp"]
 
 
 def _add(event_type: str, field: str, amount: float, **payload: Any) -> Callable[[Stream], None]:
@@ -67,9 +69,9 @@ def _put(event_type: str, field: str, value: object, **payload: Any) -> Callable
     return spoil
 
 
-def _drop(event_type: str, **payload: Any) -> Callable[[Stream], None]:
+def _drop(event_type: str, start: int = IN_FULL_SWING, **payload: Any) -> Callable[[Stream], None]:
     def spoil(stream: Stream) -> None:
-        del stream[_one(stream, event_type, **payload)]
+        del stream[_one(stream, event_type, start, **payload)]
 
     return spoil
 
@@ -82,7 +84,7 @@ def _repeat(event_type: str, start: int = IN_FULL_SWING, **payload: Any) -> Call
         again = deepcopy(stream[index])
         again["trace_id"] += "-again"
         head, micros = again["ingest_timestamp"][:-7], int(again["ingest_timestamp"][-7:-1])
-        again["ingest_timestamp"] = f"{head}{micros + 100_000:06d}Z"
+        _stamp(again, f"{head}{micros + 100_000:06d}Z")
         stream.append(again)
         stream.sort(key=lambda event: event["ingest_timestamp"])
 
@@ -144,6 +146,21 @@ def _two_places(stream: Stream) -> None:
                 return
 
 
+def _tender_of_a_declined_payment(stream: Stream) -> None:
+    """Let the tender that was declined be approved, consistently everywhere."""
+    declined = stream[_one(stream, "payment_processed", 0, status="DECLINED")]["payload"]
+    sale = {name: declined[name] for name in ("receipt_id", "order_id")}
+    approved = stream[_one(stream, "payment_processed", 0, status="APPROVED", **sale)]["payload"]
+    created = next(
+        event["payload"]
+        for event in stream
+        if event["event_type"] in {"receipt_created", "online_order_created"}
+        and event["payload"].get("receipt_id") == sale["receipt_id"]
+        and event["payload"].get("order_id") == sale["order_id"]
+    )
+    approved["payment_method"] = created["tender_type"] = declined["payment_method"]
+
+
 def _more_tax(stream: Stream) -> None:
     """Three cents too much, consistently everywhere."""
     sale = stream[_one(stream, "receipt_created")]["payload"]
@@ -163,6 +180,7 @@ def _closed_store(stream: Stream) -> None:
     closed = deepcopy(walked)
     closed["event_type"] = "store_closed"
     closed["trace_id"] += "-closed"
+    closed["session_id"] = None
     closed["ingest_timestamp"] = walked["ingest_timestamp"][:-8] + ".400000Z"
     closed["payload"] = {
         "store_id": walked["payload"]["store_id"],
@@ -190,6 +208,7 @@ SPOILED: dict[str, Callable[[Stream], object]] = {
     "3 paid twice": _repeat("payment_processed", status="APPROVED"),
     "3 never paid": _drop("payment_processed", status="APPROVED"),
     "3 declined for good": _put("payment_processed", "status", "DECLINED", status="APPROVED"),
+    "3 the declined tender after all": _tender_of_a_declined_payment,
     "3 other tender": _put("payment_processed", "payment_method", "BARTER", status="APPROVED"),
     "4 discount": _add("promotion_applied", "discount_cents", 1),
     "4 touched lines": _put("promotion_applied", "product_ids", [1, 2, 3]),
@@ -214,6 +233,8 @@ SPOILED: dict[str, Callable[[Stream], object]] = {
     "6 closed with people inside": _closed_store,
     "7 picked twice": _repeat("online_order_picked"),
     "7 shipped unpicked": _drop("online_order_picked", fulfillment_mode="SHIP_FROM_DC"),
+    "7 never shipped": _drop("online_order_shipped", start=0),
+    "7 never picked": _drop("online_order_picked", start=0, fulfillment_mode="BOPIS"),
     "7 another node": _add("online_order_shipped", "node_id", 1),
     "7 another mode": _put("online_order_picked", "fulfillment_mode", "BOPIS", fulfillment_mode="SHIP_FROM_DC"),
     "8 tax": lambda stream: (
@@ -231,6 +252,14 @@ SPOILED: dict[str, Callable[[Stream], object]] = {
     "time in the future": _put("truck_arrived", "arrival_time", "2999-01-01T00:00:00.000000Z"),
     "correlation without attribution": _stranger_correlates,
     "correlation lost on the way": _payment_loses_correlation,
+    "an ad id of somebody else": _put("ad_impression", "customer_ad_id", "ad_0"),
+    "correlation of a shopper": lambda stream: stream[_one(stream, "customer_entered")].update(correlation_id="x"),
+    "a line of no receipt": lambda stream: stream[_one(stream, "receipt_line_added")].update(parent_event_id=None),
+    "a promotion of another visit": lambda stream: stream[_one(stream, "promotion_applied")].update(
+        session_id=stream[_one(stream, "customer_entered", 0)]["session_id"]
+    ),
+    "a shipment of another": lambda stream: stream[_one(stream, "truck_arrived")].update(session_id="shipment_0"),
+    "time long ago": _put("online_order_picked", "picked_time", "2020-01-01T00:00:00.000000Z"),
     "departed before it arrived": lambda stream: stream[_one(stream, "truck_departed")]["payload"].update(
         departure_time="2020-01-01T00:00:00.000000Z"
     ),
