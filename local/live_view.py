@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
 
     from rich.console import RenderableType
 
@@ -75,8 +75,8 @@ class PlainScreen:
 
     def __init__(self, output: TextIO = sys.stdout) -> None:
         self._output = output
-        self._concerns: Sequence[str] = ()
-        """What was said last: once is enough."""
+        self._concerns: frozenset[str] = frozenset()
+        """The checks that were not well the last time: said once is enough, though the numbers change."""
 
     def __enter__(self) -> Self:
         return self
@@ -96,10 +96,10 @@ class PlainScreen:
     def show(self, snapshot: Snapshot, *, monotonic_seconds: float) -> None:
         del monotonic_seconds  # Nothing moves here.
         self.say(status_line(snapshot))
-        if snapshot.concerns != self._concerns:
-            self._concerns = snapshot.concerns
-            for concern in snapshot.concerns:
+        for check, concern in snapshot.concerns.items():
+            if check not in self._concerns:
                 self.say(f"health: {concern}")
+        self._concerns = frozenset(snapshot.concerns)
 
 
 def status_line(snapshot: Snapshot) -> str:
@@ -202,7 +202,7 @@ def _addresses(services: Services, snapshot: Snapshot) -> Table:
     )
     if fault := snapshot.status.get("fault"):
         grid.add_row("", Text(str(fault), style="red"))
-    for concern in snapshot.concerns:
+    for concern in snapshot.concerns.values():
         grid.add_row("health", Text(concern, style="yellow"))
     grid.add_row("API, dashboard", Text(services.url, style="bold cyan"))
     grid.add_row("event hub", f"{services.hub_address}/{services.hub_name}")

@@ -30,8 +30,8 @@ class Snapshot:
     statistics: Mapping[str, Any] = field(default_factory=dict)
     events: Sequence[Mapping[str, Any]] = ()
     """The newest first."""
-    concerns: Sequence[str] = ()
-    """Why it isn't healthy, and what to do."""
+    concerns: Mapping[str, str] = field(default_factory=dict)
+    """Why it isn't healthy and what to do, by the name of the check."""
     problem: str | None = None
     """Why there is nothing to say."""
 
@@ -76,12 +76,12 @@ class StreamApi:
         status, body = await self._ask("GET", f"/api/stream/overview?events={_RECENT_EVENTS}&details=false")
         if not _succeeded(status):
             return Snapshot(problem=_reason(status, body))
-        checks = body["health"]["checks"].values()
+        checks = body["health"]["checks"].items()
         return Snapshot(
             status=body["status"],
             statistics=body["statistics"],
             events=body["events"],
-            concerns=[f"{check['why']} {check['what_to_do']}" for check in checks if "why" in check],
+            concerns={name: f"{check['why']} {check['what_to_do']}" for name, check in checks if "why" in check},
         )
 
     async def _ask(self, method: str, path: str) -> tuple[int, dict[str, Any]]:

@@ -78,12 +78,13 @@ def test_the_panel_shows_addresses_rate_totals_and_events() -> None:
 
 
 def test_a_concern_is_in_the_panel_and_said_once_in_plain_lines() -> None:
-    worried = replace(RUNNING, concerns=["No sign of life for 9 s. Look at the timer."])
+    worried = replace(RUNNING, concerns={"streaming_task": "No sign of life for 9 s. Look at the timer."})
+    still = replace(RUNNING, concerns={"streaming_task": "No sign of life for 14 s. Look at the timer."})
     shown = _shown(worried)
     assert "No sign of life for 9 s. Look at the timer." in shown
     output = io.StringIO()
     screen = PlainScreen(output)
-    for second, snapshot in enumerate([RUNNING, worried, worried, RUNNING, worried]):
+    for second, snapshot in enumerate([RUNNING, worried, still, RUNNING, worried]):
         screen.show(snapshot, monotonic_seconds=float(second))
     assert [line.split(":")[0] for line in output.getvalue().splitlines()] == [
         *("status", "status", "health", "status", "status", "status", "health"),
