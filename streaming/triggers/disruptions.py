@@ -72,4 +72,5 @@ async def delete(req: func.HttpRequest) -> func.HttpResponse:
 async def clear_all(req: func.HttpRequest) -> func.HttpResponse:
     body_of(req, NoQuery)
     cleared = await wiring.application().disruptions().end_all()
-    return reply({"success": True, "message": f"{cleared} disruptions have ended.", "cleared": cleared})
+    ended = "1 disruption has ended." if cleared == 1 else f"{cleared} disruptions have ended."
+    return reply({"success": True, "message": ended, "cleared": cleared})
