@@ -50,6 +50,12 @@ class ConsumeOptions:
     as_json: bool
 
 
+def hub_named_in(connection_string: str) -> str | None:
+    """The hub of a connection string that names one itself."""
+    parts = (part.partition("=") for part in connection_string.split(";"))
+    return next((value for name, _, value in parts if name.strip().lower() == "entitypath" and value), None)
+
+
 def describe(body: bytes, partition: str) -> str:
     """One readable line: time, partition, type, key and payload."""
     try:
@@ -141,13 +147,9 @@ async def consume(options: ConsumeOptions, output: TextIO = sys.stdout) -> None:
 
 
 def _client(options: ConsumeOptions, **more: Any) -> EventHubConsumerClient:
-    # A connection string with an EntityPath names the hub itself.
-    named: dict[str, Any] = (
-        {} if "entitypath=" in options.connection_string.lower() else {"eventhub_name": options.hub_name}
-    )
     try:
         return EventHubConsumerClient.from_connection_string(
-            options.connection_string, consumer_group=options.group, **named, **more
+            options.connection_string, consumer_group=options.group, eventhub_name=options.hub_name, **more
         )
     except ValueError as problem:
         raise LocalError(f"the connection string can't be used: {problem}") from problem

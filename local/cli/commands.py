@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from local.api_reference import api_reference
 from local.azurite import Azurite, StoragePorts
-from local.consume import ConsumeOptions
+from local.consume import ConsumeOptions, hub_named_in
 from local.consume import consume as consume_events
 from local.errors import LocalError
 from local.event_hubs.config import DEFAULT_HUB
@@ -60,11 +60,13 @@ def up(arguments: argparse.Namespace) -> int:
 
 def consume(arguments: argparse.Namespace) -> int:
     """Print events until there were enough."""
+    connection_string = arguments.connection_string or hub_connection_string(arguments.hub_port)
+    hub_name = arguments.hub_name or hub_named_in(connection_string) or os.environ.get(EVENT_HUB_SETTING)
     asyncio.run(
         consume_events(
             ConsumeOptions(
-                connection_string=arguments.connection_string or hub_connection_string(arguments.hub_port),
-                hub_name=arguments.hub_name or os.environ.get(EVENT_HUB_SETTING) or DEFAULT_HUB,
+                connection_string=connection_string,
+                hub_name=hub_name or DEFAULT_HUB,
                 group=arguments.group,
                 start=arguments.start,
                 most=arguments.most,

@@ -99,7 +99,9 @@ def _add_consume(subparsers: Subparsers) -> None:
     consume.add_argument("--json", action="store_true", help="the events themselves, one JSON document a line")
     consume.add_argument("--group", default="$Default", help="consumer group")
     consume.add_argument("--hub-port", type=_port, default=DEFAULT_HUB_PORT, help="of the local broker")
-    consume.add_argument("--hub-name", help="event hub (default: EVENTHUB_NAME, else retail-events)")
+    consume.add_argument(
+        "--hub-name", help="event hub (default: the connection string's, else EVENTHUB_NAME, else retail-events)"
+    )
     consume.add_argument("--connection-string", help="of another namespace than the local broker's")
 
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 from azure.eventhub import EventData
 from azure.eventhub.aio import EventHubProducerClient
 
-from local.consume import ConsumeOptions, Start, consume
+from local.consume import ConsumeOptions, Start, consume, hub_named_in
 from local.errors import LocalError
-from local.event_hubs import EventHubsBroker
+from local.event_hubs import BrokerConfig, EventHubsBroker
+from local.paths import ROOT
 from local.stack.ports import free_ports
 
 if TYPE_CHECKING:
@@ -97,12 +99,31 @@ async def test_the_latest_are_those_that_come_while_it_reads(broker: EventHubsBr
     assert json.loads(output.getvalue())["number"] > 0
 
 
-async def test_a_connection_string_may_name_the_hub(broker: EventHubsBroker) -> None:
-    await _send(broker, b"{}")
-    output = io.StringIO()
-    options = _options(broker.connection_string("retail-events"), most=1, as_json=True, hub_name="ignored")
-    await consume(options, output)
-    assert output.getvalue() == "{}\n"
+@pytest.mark.parametrize("named", [[], ["--hub-name", "retail-events"]])
+async def test_the_hub_is_the_one_that_was_typed_or_else_the_connection_strings(
+    named: list[str], capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EVENTHUB_NAME", "a-third")
+    async with EventHubsBroker(BrokerConfig(hubs={"retail-events": 4, "other": 4})) as broker:
+        await _send(broker, b"{}")
+        connection_string = broker.connection_string("other" if named else "retail-events")
+        arguments = ["consume", "--connection-string", connection_string, "--from", "earliest", "--max", "1", "--json"]
+        process = await asyncio.create_subprocess_exec(sys.executable, "-m", "local", *arguments, *named, cwd=ROOT)
+        assert await process.wait() == 0
+    assert capfd.readouterr().out == "{}\n"
+
+
+@pytest.mark.parametrize(
+    ("connection_string", "hub"),
+    [
+        ("Endpoint=sb://a;EntityPath=b", "b"),
+        ("entitypath=b;Endpoint=x", "b"),
+        ("Endpoint=sb://a;EntityPath=", None),
+        ("nonsense", None),
+    ],
+)
+def test_a_connection_string_may_name_the_hub(connection_string: str, hub: str | None) -> None:
+    assert hub_named_in(connection_string) == hub
 
 
 async def test_no_hub_of_that_name_is_said_in_one_line(broker: EventHubsBroker) -> None:
