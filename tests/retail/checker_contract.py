@@ -154,8 +154,9 @@ class Contract:
             sale = source
         created = event_type in {"receipt_created", "online_order_created"}
         expect(envelope["parent_event_id"] == (None if created else sale), "parent_event_id", envelope)
-        visits = event_type in _OF_A_VISIT or payload.get("receipt_id") or payload.get("reason") in {"SALE", "RETURN"}
-        if not visits:  # Those are held to their visit elsewhere.
+        # Those of a visit are held to it elsewhere, and what is counted on a shelf belongs to nothing else.
+        counted = payload.get("reason") in {"SALE", "RETURN", "DAMAGED", "LOST"}
+        if event_type not in _OF_A_VISIT and not payload.get("receipt_id") and not counted:
             whole = payload.get("order_id") or payload.get("shipment_id") or source
             expect(envelope["session_id"] == whole, "session_id", envelope)
         if event_type not in _OF_A_PURCHASE:
