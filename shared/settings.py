@@ -20,7 +20,7 @@ DEFAULT_FIRST_DAY = "2026-01-01"
 LEAST_DAY_SCALE = 0.001
 MOST_DAY_SCALE = 20.0
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
-_SCHEDULE = re.compile(r"([0-9A-Za-z*,/-]+\s+){4,5}[0-9A-Za-z*,/-]+|(\d+\.)?\d{1,2}:\d\d(:\d\d(\.\d+)?)?")
+_SCHEDULE = re.compile(r"([0-9A-Za-z*,/-]+\s+){4,5}[0-9A-Za-z*,/-]+|([0-9]+\.)?[0-9]{1,2}(:[0-9]{2}){1,2}(\.[0-9]+)?")
 """The shape of what the Functions host takes; it has the last word."""
 _TABLE_PREFIX = re.compile(r"[A-Za-z][A-Za-z0-9]{0,30}")
 REALTIME_PREFIX = "REALTIME_"

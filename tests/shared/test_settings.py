@@ -14,6 +14,7 @@ NAMES = [
     "AzureWebJobsStorage__",
     "AzureWebJobsStorage__tableServiceUri",
     "STREAM_TABLE_PREFIX",
+    "STREAM_SCHEDULE",
     "LOG_LEVEL",
     "REALTIME_",
     "REALTIME_BURST",
