@@ -15,6 +15,7 @@ from shared import process
 from shared.clock import MICROSECONDS
 from shared.exposition import Metric, Sample, counter, gauge, render
 from streaming.core.breaker import BreakerStatus
+from streaming.core.session import Wanted
 from streaming.ports import StorageUnavailableError
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class Metrics:
         """Every metric, in the text format. Never fails; without storage, only what needs none of it."""
         seen = await self._look()
         up = gauge("streaming_storage_up", "Whether storage could be read: 1 or 0.", int(seen is not None))
-        return render([up, *(stream_metrics(*seen) if seen else ()), *self._own()])
+        return render([up, *(stream_metrics(*seen) if seen else ()), *self.own()])
 
     async def _look(self) -> tuple[StreamView, OutboxReport] | None:
         async with self._looking:
@@ -71,7 +72,8 @@ class Metrics:
                 self._looked_at_us = self._clock.now_us()
             return self._seen
 
-    def _own(self) -> list[Metric]:
+    def own(self) -> list[Metric]:
+        """What is this process's."""
         name, text = "streaming_send_duration_seconds", "How long this process's attempts to send a batch have taken."
         metrics = [self._send_latency.metric(name, text)]
         resident = process.resident_bytes()
@@ -106,8 +108,8 @@ def _gauges(view: StreamView) -> list[Metric]:
         gauge("streaming_events_per_second", "Events sent per second, last minute.", round(view.rate_last_minute, 3)),
         gauge(
             "streaming_configured_events_per_second",
-            "Events per second that the active stream is meant to send.",
-            round(session.events_per_second, 3) if session is not None and active else 0,
+            "Events per second that the stream is meant to send now: 0 while it is paused, stopping or stopped.",
+            round(session.events_per_second, 3) if session is not None and session.wanted is Wanted.RUNNING else 0,
         ),
         gauge("streaming_events_pending", "Events generated, neither sent nor given up yet.", view.books.pending),
         gauge(

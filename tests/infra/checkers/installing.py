@@ -56,17 +56,27 @@ def run_python(environment: str, program: str, *arguments: str, standard_input: 
 
 
 def promtool() -> Path:
-    """Prometheus' own checker: the machine's, else Debian's, unpacked and not installed.
+    """Prometheus' own checker."""
+    return _of_prometheus("promtool")
+
+
+def prometheus() -> Path:
+    """The server itself."""
+    return _of_prometheus("prometheus")
+
+
+def _of_prometheus(name: str) -> Path:
+    """A program of Prometheus': the machine's, else Debian's, unpacked and not installed.
 
     It is in no package of PyPI or npm; elsewhere than on Debian and its kin it has to be on the PATH.
     """
-    if found := shutil.which("promtool"):
+    if found := shutil.which(name):
         return Path(found)
-    program = _STATE / "prometheus" / "usr" / "bin" / "promtool"
+    program = _STATE / "prometheus" / "usr" / "bin" / name
     with _exclusively("prometheus"):
         if not program.exists():
             if shutil.which("apt-get") is None:
-                raise AssertionError("promtool is not on the PATH: install Prometheus, then try again")
+                raise AssertionError(f"{name} is not on the PATH: install Prometheus, then try again")
             downloads = _STATE / "prometheus-download"
             shutil.rmtree(downloads, ignore_errors=True)
             downloads.mkdir(parents=True)
