@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote, unquote, urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 REDACTED = "***"
+SHORTEST: Final = 6
+"""A secret shorter than this is in too many words to be looked for."""
 _KEYS = "SharedAccessKey|AccountKey|InstrumentationKey|client_?secret"
 _PATTERNS = tuple(
     # The first group is kept. What is secret ends where such a value can't go on, so that the rest stays readable.
@@ -25,8 +32,55 @@ _PATTERNS = tuple(
 )
 
 
+_known: Final[set[str]] = set()
+"""This process's own secrets. The one state of a module: redaction has to hold for whoever logs, also for who knows
+nothing of the settings."""
+
+
+def keep(secrets: Iterable[str]) -> None:
+    """From now on, take ``secrets`` out of any text, also where nothing names them."""
+    _known.update(secrets)
+
+
 def redact(text: str) -> str:
-    """``text`` with the value of every key, signature, password and token that it names replaced by ``***``."""
+    """``text`` with the value of every key, signature, password and token that it names replaced by ``***``.
+
+    So is each secret that was given to ``keep``, whatever stands beside it.
+    """
     for pattern in _PATTERNS:
         text = pattern.sub(rf"\g<1>{REDACTED}", text)
+    return redact_known(text)
+
+
+def redact_known(text: str) -> str:
+    """``text`` without the secrets that were given to ``keep``: for what has to stay as it is otherwise."""
+    for secret in _known:
+        if secret in text:
+            text = text.replace(secret, REDACTED)
     return text
+
+
+_PARTS: Final = frozenset({"sharedaccesskey", "accountkey", "sharedaccesssignature", "instrumentationkey"})
+_PROXIES: Final = frozenset({"http_proxy", "https_proxy", "all_proxy"})
+_SIGNATURE: Final = re.compile(r"\bsig=([^&;\s]+)")
+
+
+def secrets_of(environment: Mapping[str, str]) -> frozenset[str]:
+    """The secrets of all connection strings, shared access signatures and proxies that the environment holds."""
+    found: set[str] = set()
+    for name, value in environment.items():
+        if name.lower() in _PROXIES:
+            found.add(_password(value))
+        for part in value.split(";"):
+            key, _, secret = part.strip().partition("=")
+            if key.strip().lower() in _PARTS:
+                found |= {secret.strip(), *_SIGNATURE.findall(secret)}
+    spelled = {spelling for secret in found for spelling in (secret, quote(secret, safe=""), unquote(secret))}
+    return frozenset(secret for secret in spelled if len(secret) >= SHORTEST)
+
+
+def _password(address: str) -> str:
+    try:
+        return urlsplit(address).password or ""
+    except ValueError:
+        return ""

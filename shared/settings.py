@@ -22,8 +22,10 @@ MOST_DAY_SCALE = 20.0
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 _SCHEDULE = re.compile(r"([0-9A-Za-z*,/-]+\s+){4,5}[0-9A-Za-z*,/-]+|([0-9]+\.)?[0-9]{1,2}(:[0-9]{2}){1,2}(\.[0-9]+)?")
 """The shape of what the Functions host takes; it has the last word."""
+_INSTRUMENTATION_KEY = re.compile(r"InstrumentationKey=[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _TABLE_PREFIX = re.compile(r"[A-Za-z][A-Za-z0-9]{0,30}")
 REALTIME_PREFIX = "REALTIME_"
+PROXIES = frozenset({"http_proxy", "https_proxy", "all_proxy"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +63,8 @@ class Settings:
 
     storage: Mapping[str, str]
     """``AzureWebJobsStorage`` or its ``__`` parts, as the Functions host knows them, keys without the prefix."""
+    proxied: bool
+    """Whether the usual variables name a proxy, which then is the way to storage too."""
     table_prefix: str
     schedule: str
     """Of the stream's timer."""
@@ -69,6 +73,8 @@ class Settings:
     """Overrides of the configuration's defaults: ``REALTIME_BURST`` is ``burst`` here. Checked by the configuration."""
     world: WorldSettings
     outbox: OutboxSettings
+    application_insights: str | None
+    """The connection string of where telemetry goes; None: nowhere, or it is malformed."""
     rate_limits: Mapping[str, int]
     """Calls per minute by the name of the limit: ``RATE_LIMIT_START`` is ``start`` here. 0 lifts one."""
     problems: tuple[SettingProblem, ...]
@@ -161,6 +167,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
 
     return Settings(
         storage=storage,
+        proxied=any(name.lower() in PROXIES and value for name, value in environment.items()),
         table_prefix=prefix,
         schedule=schedule,
         log_level=level,
@@ -177,12 +184,27 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
             customers=sizes["WORLD_CUSTOMERS"],
         ),
         outbox=_outbox(environment, flag),
+        application_insights=_application_insights(environment, flag),
         rate_limits={
             name.removeprefix("RATE_LIMIT_").lower(): _bounded(environment, name, bounds, flag)
             for name, bounds in _RATE_LIMITS.items()
         },
         problems=tuple(problems),
     )
+
+
+def _application_insights(environment: Mapping[str, str], flag: Callable[[str, str], None]) -> str | None:
+    text = environment.get("APPLICATIONINSIGHTS_CONNECTION_STRING")
+    if not text:
+        return None
+    parts = [part for part in text.split(";") if part]
+    if not any(map(_INSTRUMENTATION_KEY.fullmatch, parts)) or any(part.count("=") != 1 for part in parts):
+        flag(
+            "APPLICATIONINSIGHTS_CONNECTION_STRING",
+            "must be InstrumentationKey=<a UUID>;IngestionEndpoint=…, as the portal shows it.",
+        )
+        return None
+    return text
 
 
 def _outbox(environment: Mapping[str, str], flag: Callable[[str, str], None]) -> OutboxSettings:

@@ -17,8 +17,9 @@ from functools import cache, cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 from shared.clock import SystemClock
-from shared.redaction import REDACTED
+from shared.redaction import REDACTED, keep, secrets_of
 from shared.settings import SettingProblem, read_settings, which_are_set
+from shared.tracing import NO_TRACES
 from streaming.adapters.event_hubs.connection import HubConnection, read_hub_connection
 from streaming.adapters.event_hubs.connection_check import ConnectionReport, check_connection
 from streaming.adapters.event_hubs.connection_verdict import ConnectionVerdict, validate_connection
@@ -32,6 +33,7 @@ from streaming.adapters.tables.lane_letters import LaneLetterStore
 from streaming.adapters.tables.outbox_store import TableOutboxStore
 from streaming.adapters.tables.rate_limit_store import TableRateLimitStore
 from streaming.adapters.tables.shard_store import TableShardStore
+from streaming.adapters.tables.traced_shard_store import TracedShardStore
 from streaming.adapters.whole_stream import WholeDeadLetters, WholeStream
 from streaming.core.session import Session, WorldSize
 from streaming.flows import health as health_flow
@@ -46,7 +48,7 @@ from streaming.flows.diagnostics import Diagnostics, diagnostics
 from streaming.flows.disruptions import DisruptionFlow
 from streaming.flows.history import History
 from streaming.flows.live import LiveFlow, LivePorts
-from streaming.flows.metrics import Metrics
+from streaming.flows.metrics import Metrics, stream_metrics
 from streaming.flows.observe import Observer
 from streaming.flows.outbox import Outbox, OutboxReport
 from streaming.flows.outbox_desk import OutboxPorts
@@ -65,6 +67,8 @@ from streaming.retail.world import World, WorldSpec
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from shared.tracing import Traces
+    from streaming.adapters.azure_monitor import AzureMonitor
     from streaming.core.outbox import Day, Timeline
     from streaming.flows.health import HealthReport
     from streaming.flows.observe import StreamView
@@ -110,6 +114,7 @@ class Application:
     """Everything a trigger needs. Parts are made on first use, and need no network for that."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
+        keep(secrets_of(environment))
         self.settings = read_settings(environment)
         self.clock = SystemClock()
         self._random = random.SystemRandom()
@@ -120,6 +125,7 @@ class Application:
         self.redacted_connection_string = REDACTED if environment.get("AZURE_EVENTHUB_CONNECTION_STRING") else None
         self.configuration = Configuration(self.settings.realtime)
         self._which_are_set = which_are_set(environment)
+        self._role = environment.get("WEBSITE_SITE_NAME") or "retail-stream"
         logging.getLogger("streaming").setLevel(self.settings.log_level)
         for chatty in ("azure", "uamqp"):
             # The SDKs record every request at INFO: that is for whoever debugs an SDK.
@@ -225,6 +231,10 @@ class Application:
             outbox=lambda _view: self._outbox.report(),
         )
 
+    def traces(self) -> Traces:
+        """Where invocations leave their spans."""
+        return self._monitor or NO_TRACES
+
     def metrics(self) -> Metrics:
         """What Prometheus is told."""
         return self._metrics
@@ -303,7 +313,26 @@ class Application:
 
     @cached_property
     def _summaries(self) -> Summaries:
-        return Summaries(view=self._view_if_possible, outbox=self._outbox_if_possible, clock=self.clock)
+        return Summaries(
+            view=self._view_if_possible,
+            outbox=self._outbox_if_possible,
+            clock=self.clock,
+            tell=self._tell_monitor if self._monitor else None,
+        )
+
+    def _tell_monitor(self, view: StreamView, outbox: OutboxReport) -> None:
+        if self._monitor is not None:
+            self._monitor.tell([*stream_metrics(view, outbox), *self._metrics.own()])
+
+    @cached_property
+    def _monitor(self) -> AzureMonitor | None:
+        if self.settings.application_insights is None:
+            return None
+        from streaming.adapters import azure_monitor  # noqa: PLC0415 - 70 ms that only those pay who want it
+
+        return azure_monitor.connect(
+            self.settings.application_insights, role=self._role, instance=self._instance, clock=self.clock
+        )
 
     @cached_property
     def _live(self) -> LiveFlow:
@@ -416,7 +445,9 @@ class Application:
     def _publisher(self) -> Publisher:
         if self._hub is None:
             return UnconfiguredPublisher(self.hub_problems)
-        return TimedPublisher(EventHubsPublisher(self._hub), clock=self.clock, histogram=self._send_latency)
+        return TimedPublisher(
+            EventHubsPublisher(self._hub), clock=self.clock, histogram=self._send_latency, traces=self.traces()
+        )
 
     @cached_property
     def _send_latency(self) -> LatencyHistogram:
@@ -447,7 +478,9 @@ class Application:
 
     @cached_property
     def _shard_store(self) -> TableShardStore:
-        return TableShardStore(self._tables)
+        if self._monitor is None:
+            return TableShardStore(self._tables)
+        return TracedShardStore(self._tables, traces=self._monitor, clock=self.clock)
 
     @cached_property
     def _instance(self) -> str:

@@ -1,4 +1,4 @@
-"""How long sends take: a histogram of this process, filled by a publisher that times another one."""
+"""How long sends take: a histogram of this process and spans, filled by a publisher that times another one."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Final
 
 from shared.clock import MICROSECONDS
 from shared.exposition import Metric, Sample
+from streaming.core.outcome import SendFailed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from shared.clock import Clock
+    from shared.tracing import Traces
     from streaming.core.event import Event
-    from streaming.core.outcome import SendFailed, SendResult
+    from streaming.core.outcome import SendResult
     from streaming.ports import Publisher
 
 BOUNDS_SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -53,10 +55,11 @@ class LatencyHistogram:
 class TimedPublisher:
     """Another publisher, each attempt of which is timed, whatever comes of it."""
 
-    def __init__(self, publisher: Publisher, *, clock: Clock, histogram: LatencyHistogram) -> None:
+    def __init__(self, publisher: Publisher, *, clock: Clock, histogram: LatencyHistogram, traces: Traces) -> None:
         self._publisher = publisher
         self._clock = clock
         self._histogram = histogram
+        self._traces = traces
 
     @property
     def max_batch_bytes(self) -> int:
@@ -74,9 +77,22 @@ class TimedPublisher:
     async def send(self, events: Sequence[Event], *, partition: int, timeout_seconds: float) -> SendResult:
         began_us = self._clock.now_us()
         try:
-            return await self._publisher.send(events, partition=partition, timeout_seconds=timeout_seconds)
+            result = await self._publisher.send(events, partition=partition, timeout_seconds=timeout_seconds)
         finally:
-            self._histogram.observe(max(0, self._clock.now_us() - began_us) / MICROSECONDS)
+            ended_us = self._clock.now_us()
+            self._histogram.observe(max(0, ended_us - began_us) / MICROSECONDS)
+        failed = result if isinstance(result, SendFailed) else None
+        self._traces.note(
+            "send",
+            began_us=began_us,
+            ended_us=ended_us,
+            failure=f"{failed.category.value}: {failed.detail}" if failed else None,
+            outcome="failed" if failed else "sent",
+            category=failed.category.value if failed else "",
+            partition=partition,
+            events=len(events),
+        )
+        return result
 
     async def close(self) -> None:
         await self._publisher.close()

@@ -41,10 +41,13 @@ class Summaries:
         view: Callable[[], Awaitable[StreamView]],
         outbox: Callable[[], Awaitable[OutboxReport]],
         clock: Clock,
+        tell: Callable[[StreamView, OutboxReport], None] | None,
     ) -> None:
+        """``tell`` is told of each look as well, whether a session is active or not."""
         self._view = view
         self._outbox = outbox
         self._clock = clock
+        self._tell = tell
         self._interval_us = LOOK_US
         self._reported = 0
         """The last interval, counted since 1970, that has its record."""
@@ -79,8 +82,17 @@ class Summaries:
                 is_due = True
             if is_due:
                 self._reported = now_us // interval_us
-                if view.session is not None and view.session.active:
-                    telemetry.info(logger, "stream_summary", **summary(view, await self._outbox()))
+                await self._report(view)
+
+    async def _report(self, view: StreamView) -> None:
+        active = view.session is not None and view.session.active
+        if not active and self._tell is None:
+            return
+        outbox = await self._outbox()
+        if active:
+            telemetry.info(logger, "stream_summary", **summary(view, outbox))
+        if self._tell is not None:
+            self._tell(view, outbox)
 
 
 def summary(view: StreamView, outbox: OutboxReport) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ValidationError
 
 from shared import telemetry
 from shared.problems import MEDIA_TYPE, FieldError, Problem
-from shared.redaction import redact
+from shared.redaction import redact, redact_known
 from streaming.ports import StorageUnavailableError
 from streaming.triggers.access import OPERATE_ROLE, READ_ROLE, Caller, caller_of
 from streaming.wiring import SettingsError, application
@@ -49,9 +49,12 @@ class RefusedError(Exception):
 
 
 def reply(body: Any, *, status: int = 200) -> func.HttpResponse:
-    """A JSON response of dataclasses, models, mappings and enums too. Never cached: it is old in a second."""
+    """A JSON response of dataclasses, models, mappings and enums too. Never cached: it is old in a second.
+
+    Whatever was put into it, a secret of this app does not leave with it.
+    """
     return func.HttpResponse(
-        orjson.dumps(body, default=_plain, option=orjson.OPT_NON_STR_KEYS),
+        redact_known(orjson.dumps(body, default=_plain, option=orjson.OPT_NON_STR_KEYS).decode()),
         status_code=status,
         mimetype=_JSON,
         headers={"Cache-Control": "no-store"},
@@ -90,11 +93,12 @@ def answers(
     @functools.wraps(handler)
     async def answering(req: func.HttpRequest, **bound: Any) -> func.HttpResponse:
         given = req.headers.get(REQUEST_ID, "")
-        request_id = given if _SENSIBLE_ID.fullmatch(given) else uuid.uuid4().hex
+        request_id = given if _SENSIBLE_ID.fullmatch(given) and redact(given) == given else uuid.uuid4().hex
         token = telemetry.request_id.set(request_id)
         try:
             caller = caller_of(req.headers)
-            response = await _answer(functools.partial(handler, **bound), req, caller)
+            call = functools.partial(_answer, functools.partial(handler, **bound), req, caller)
+            response = await (call() if req.method in _READING else _traced(call, handler.__name__, req))
             if req.method not in _READING:
                 _audit(req, caller, response.status_code)
         finally:
@@ -104,6 +108,17 @@ def answers(
         return response
 
     return answering
+
+
+async def _traced(
+    call: Callable[[], Awaitable[func.HttpResponse]], name: str, req: func.HttpRequest
+) -> func.HttpResponse:
+    """A call that may change something is a run, in whose span is what it has sent. All others the host records."""
+    with application().traces().run(name, parent=req.headers.get("traceparent")) as attributes:
+        response = await call()
+        attributes["status"] = response.status_code
+        attributes["request_id"] = telemetry.request_id.get() or ""
+        return response
 
 
 async def _answer(
@@ -180,7 +195,10 @@ def _problem(problem: Problem) -> func.HttpResponse:
     if problem.retry_after_seconds is not None:
         headers["Retry-After"] = str(problem.retry_after_seconds)
     return func.HttpResponse(
-        orjson.dumps(problem.document()), status_code=problem.status, mimetype=MEDIA_TYPE, headers=headers
+        redact(orjson.dumps(problem.document()).decode()),
+        status_code=problem.status,
+        mimetype=MEDIA_TYPE,
+        headers=headers,
     )
 
 

@@ -37,20 +37,33 @@ blueprint = func.Blueprint()
 @blueprint.queue_trigger(arg_name="message", queue_name=wiring.stage_queue(), connection=STORAGE)
 @blueprint.queue_output(arg_name="stage", queue_name=wiring.stage_queue(), connection=STORAGE)
 @blueprint.queue_output(arg_name="drain", queue_name=wiring.drain_queue(), connection=STORAGE)
-async def outbox_stage(message: func.QueueMessage, stage: func.Out[str], drain: func.Out[str]) -> None:  # noqa: ARG001 - the platform passes it by name
+async def outbox_stage(
+    message: func.QueueMessage,  # noqa: ARG001 - the platform passes it by name
+    context: func.Context,
+    stage: func.Out[str],
+    drain: func.Out[str],
+) -> None:
     """Stage the next day, or go on with the one that is being staged."""
     app = wiring.application()
-    _send(await app.outbox().staging.run(_until_us(app)), stage, drain)
+    with app.traces().run("outbox_stage", parent=context.trace_context.trace_parent) as attributes:
+        attributes["outcome"] = "ended"  # It is asked for only when there is something to stage.
+        _send(await app.outbox().staging.run(_until_us(app)), stage, drain)
 
 
 @blueprint.function_name("outbox_drain")
 @blueprint.queue_trigger(arg_name="message", queue_name=wiring.drain_queue(), connection=STORAGE)
 @blueprint.queue_output(arg_name="stage", queue_name=wiring.stage_queue(), connection=STORAGE)
 @blueprint.queue_output(arg_name="drain", queue_name=wiring.drain_queue(), connection=STORAGE)
-async def outbox_drain(message: func.QueueMessage, stage: func.Out[str], drain: func.Out[str]) -> None:  # noqa: ARG001 - the platform passes it by name
+async def outbox_drain(
+    message: func.QueueMessage,  # noqa: ARG001 - the platform passes it by name
+    context: func.Context,
+    stage: func.Out[str],
+    drain: func.Out[str],
+) -> None:
     """Drain the lanes that nobody drains."""
     app = wiring.application()
-    _send(await app.outbox().draining.run(_until_us(app)), stage, drain)
+    with app.traces().run("outbox_drain", parent=context.trace_context.trace_parent):
+        _send(await app.outbox().draining.run(_until_us(app)), stage, drain)
 
 
 @blueprint.function_name("outbox_stage_poison")

@@ -20,7 +20,7 @@ blueprint = func.Blueprint()
 
 @blueprint.function_name("stream_tick")
 @blueprint.timer_trigger(arg_name="timer", schedule=wiring.stream_schedule(), use_monitor=False)
-async def stream_tick(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the platform passes it by name
+async def stream_tick(timer: func.TimerRequest, context: func.Context) -> None:  # noqa: ARG001 - the platform passes it by name
     """Run the live stream's windows. Returns at once when no stream is active."""
     try:
         app = wiring.application()
@@ -28,4 +28,5 @@ async def stream_tick(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the p
     except wiring.SettingsError as error:
         telemetry.error(logger, "settings_missing", detail=str(error))
         return
-    await app.summaries().beside(flow.run(until_us=app.clock.now_us() + RUN_SECONDS * MICROSECONDS))
+    with app.traces().run("stream_tick", parent=context.trace_context.trace_parent):
+        await app.summaries().beside(flow.run(until_us=app.clock.now_us() + RUN_SECONDS * MICROSECONDS))

@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-PINNED = re.compile(r"[a-z0-9][a-z0-9._-]*==\d+(\.\d+)+(; [a-z_]+ (<|>=|!=) ['\"][\w.]+['\"])?")
+PINNED = re.compile(r"[a-z0-9][a-z0-9._-]*==\d+(\.\d+)+(b\d+)?(; [a-z_]+ (<|>=|!=) ['\"][\w.]+['\"])?")
 LOCKS = [
     ROOT / name
     for name in subprocess.run(

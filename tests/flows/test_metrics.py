@@ -7,6 +7,7 @@ import re
 import pytest
 
 from shared.clock import MICROSECONDS
+from shared.tracing import NO_TRACES
 from streaming.adapters.memory_dead_letters import MemoryDeadLetterStore
 from streaming.adapters.memory_publisher import MemoryPublisher
 from streaming.adapters.memory_stores import Faults, MemoryControlStore, MemoryShardStore
@@ -141,7 +142,7 @@ async def test_many_scrapes_cost_storage_one_look() -> None:
 async def test_sends_are_timed_whatever_comes_of_them() -> None:
     stage = Stage()
     hub = MemoryPublisher(partitions=1)
-    timed = TimedPublisher(hub, clock=stage.clock, histogram=stage.histogram)
+    timed = TimedPublisher(hub, clock=stage.clock, histogram=stage.histogram, traces=NO_TRACES)
     await timed.send([Event("receipt_created", "t", "k", b"{}")], partition=0, timeout_seconds=1)
     samples = await stage.samples()
     assert samples["streaming_send_duration_seconds_count"] == 1

@@ -58,7 +58,7 @@ class Stage:
             publisher=MemoryPublisher(partitions=2),
             clock=self.clock,
         )
-        self.summaries = Summaries(view=self.process.observer.view, outbox=nothing_staged, clock=self.clock)
+        self.summaries = Summaries(view=self.process.observer.view, outbox=nothing_staged, clock=self.clock, tell=None)
 
     async def tick_for(self, seconds: int) -> None:
         until_us = self.clock.now_us() + seconds * MICROSECONDS

@@ -110,6 +110,7 @@ def test_what_is_added_is_computed() -> None:
         warm,
         3 * 12 * HOURS * PRICES["web-test"],
         4 * HOURS * PRICES["endpoint"] + 4 * PRICES["zone"],
+        1.6 * PRICES["log-gb"],
         HOURS * PRICES["capture-unit"],
     ]
     assert [number(row[2]) for row in rows("What is added")] == pytest.approx(expected, abs=0.006)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.redaction import redact
+from shared.redaction import keep, redact, redact_known, secrets_of
 
 FORMS = [
     "Endpoint=sb://n.servicebus.windows.net/;SharedAccessKeyName=send;SharedAccessKey={};EntityPath=retail",
@@ -120,3 +120,40 @@ def test_the_rest_stays_readable(text: str, cleaned: str) -> None:
 )
 def test_harmless_text_is_left_alone(text: str) -> None:
     assert redact(text) == text
+
+
+ENVIRONMENT = {
+    "AZURE_EVENTHUB_CONNECTION_STRING": "Endpoint=sb://n/;SharedAccessKeyName=send;SharedAccessKey=aHViLWtleQ/+==",
+    "ANOTHER_CONNECTION": "Endpoint=sb://n/;SharedAccessSignature=SharedAccessSignature sr=n&sig=c2ln%2Bbg%3D&se=1",
+    "AzureWebJobsStorage": "AccountName=a; AccountKey = c3RvcmFnZS1rZXk=;EndpointSuffix=core.windows.net",
+    "APPLICATIONINSIGHTS_CONNECTION_STRING": "InstrumentationKey=0f0e0d0c-0000-4000-8000-00000000abcd",
+    "HTTPS_PROXY": "http://me:pro%40xy-pass@proxy.example.com:8080",
+    "https_proxy": "http://[broken",
+    "LOG_LEVEL": "INFO",
+    "SharedAccessKey": "not a part of a connection string",
+}
+SECRETS = {
+    *("aHViLWtleQ/+==", "aHViLWtleQ%2F%2B%3D%3D"),
+    *("c2ln%2Bbg%3D", "c2ln+bg=", "c2ln%252Bbg%253D"),
+    *("c3RvcmFnZS1rZXk=", "c3RvcmFnZS1rZXk%3D"),
+    "0f0e0d0c-0000-4000-8000-00000000abcd",
+    *("pro%40xy-pass", "pro@xy-pass", "pro%2540xy-pass"),
+}
+
+
+def test_the_secrets_of_an_environment_are_found_in_each_spelling() -> None:
+    found = secrets_of(ENVIRONMENT)
+    assert found >= SECRETS
+    assert {secret for secret in found - SECRETS if "sharedaccesssignature" not in secret.lower()} == set()
+
+
+@pytest.mark.parametrize("secret", sorted(SECRETS))
+def test_a_secret_that_is_known_is_taken_out_wherever_it_stands(secret: str) -> None:
+    keep(secrets_of(ENVIRONMENT))
+    for text in (secret, f"There is no session {secret}.", f"/api/{secret}/x", f'{{"a": "{secret}"}}'):
+        assert secret not in redact(text)
+        assert redact_known(text) == text.replace(secret, "***")
+
+
+def test_short_ones_are_not_looked_for() -> None:
+    assert secrets_of({"HTTP_PROXY": "http://me:abc@p", "A": "AccountKey=k"}) == frozenset()

@@ -45,16 +45,21 @@ def problems(settings: Settings) -> list[str]:
     return [problem.setting for problem in settings.problems]
 
 
+INSIGHTS = "InstrumentationKey=00000000-0000-0000-0000-00000000c0de;IngestionEndpoint=https://example.com/"
+
+
 def test_defaults() -> None:
     settings = read_settings(STORAGE)
     assert settings == Settings(
         storage={"connectionString": "UseDevelopmentStorage=true"},
+        proxied=False,
         table_prefix="retail",
         schedule="* * * * * *",
         log_level="INFO",
         realtime={},
         world=WorldSettings(seed=42, stores=50, distribution_centers=5, products=1_000, customers=20_000),
         outbox=OutboxSettings(first_day="2026-01-01", day_scale=1.0),
+        application_insights=None,
         rate_limits={"start": 5, "test": 10, "disruption": 20, "validation": 20},
         problems=(),
     )
@@ -77,20 +82,35 @@ def test_everything_can_be_set() -> None:
             "WORLD_CUSTOMERS": "400000",
             "OUTBOX_FIRST_DAY": "20250930",
             "OUTBOX_DAY_SCALE": "2.5",
+            "APPLICATIONINSIGHTS_CONNECTION_STRING": INSIGHTS,
+            "https_proxy": "http://proxy:8080",
             "UNRELATED": "x",
         }
     )
     assert settings == Settings(
         storage={"tableServiceUri": "https://a.table.core.windows.net", "credential": "managedidentity"},
+        proxied=True,
         table_prefix="Test1",
         schedule="*/2 * * * * *",
         log_level="DEBUG",
         realtime={"burst": "50", "emit_interval_ms": "100"},
         world=WorldSettings(seed=42, stores=250, distribution_centers=25, products=10_000, customers=400_000),
         outbox=OutboxSettings(first_day="2025-09-30", day_scale=2.5),
+        application_insights=INSIGHTS,
         rate_limits={"start": 5, "test": 10, "disruption": 20, "validation": 20},
         problems=(),
     )
+
+
+@pytest.mark.parametrize(
+    "wrong", ["here", "InstrumentationKey=secret", "IngestionEndpoint=https://a/", f"{INSIGHTS};x"]
+)
+def test_a_malformed_address_of_application_insights_is_named_and_not_repeated(wrong: str) -> None:
+    settings = read_settings(STORAGE | {"APPLICATIONINSIGHTS_CONNECTION_STRING": wrong})
+    assert settings.application_insights is None
+    (problem,) = settings.problems
+    assert problem.setting == "APPLICATIONINSIGHTS_CONNECTION_STRING"
+    assert wrong not in problem.message
 
 
 def test_a_connection_string_goes_before_an_identity() -> None:

@@ -7,6 +7,17 @@ from ipaddress import ip_address
 from urllib.parse import parse_qs, urlsplit
 
 _SCHEMES = ("sb", "amqps", "amqp")
+_NAMES = frozenset(
+    {
+        "endpoint",
+        "entitypath",
+        "sharedaccesskey",
+        "sharedaccesskeyname",
+        "sharedaccesssignature",
+        "usedevelopmentemulator",
+    }
+)
+"""What a part may be called. Any other name may be half of a key, and isn't repeated."""
 _EXAMPLE = "Endpoint=sb://<namespace>.servicebus.windows.net/;SharedAccessKeyName=<policy>;SharedAccessKey=<key>"
 
 
@@ -88,7 +99,7 @@ def _pairs(text: str, problems: list[str]) -> dict[str, str]:
         if not separator or not name:
             problems.append(f"has a part without '=' (the {position}. one).")
         elif name in values:
-            problems.append(f"says {name} twice.")
+            problems.append(f"says {name if name in _NAMES else 'something'} twice (the {position}. part).")
         else:
             values[name] = value.strip()
     return values
