@@ -28,6 +28,8 @@ class WholeStream:
     def __init__(self, *, live: ShardStore, outbox: OutboxStore) -> None:
         self._live = live
         self._outbox = outbox
+        self._known_live: str | None = None
+        """A session that has live shards: it will never stage anything."""
 
     async def load(self, session_id: str, shard: int) -> StoredShard | None:
         return await self._live.load(session_id, shard)
@@ -45,7 +47,11 @@ class WholeStream:
 
     async def standings(self, session_id: str) -> tuple[Standing, ...]:
         """As the port says; with an outbox it is a round trip more for each lane, all at once."""
+        if session_id == self._known_live:
+            return await self._live.standings(session_id)
         live, lanes = await asyncio.gather(self._live.standings(session_id), self.lanes(session_id))
+        if live:
+            self._known_live = session_id
         return (*live, *lanes)
 
     async def lanes(self, session_id: str) -> tuple[Standing, ...]:

@@ -31,7 +31,9 @@ class Census:
         """Where the shards of sessions before ``current`` stand that have dead letters, oldest session first."""
         if current != self._current:
             ids = await self._control.session_ids()
-            self._earlier = [each for each in ids if each != current and each not in self._empty]
+            # A later one, if the caller has not heard of it yet, is not known to be through with its letters.
+            earlier = ids[: ids.index(current)] if current in ids else ids
+            self._earlier = [each for each in earlier if each not in self._empty]
             self._current = current
         asked = list(self._earlier)
         answers = dict(zip(asked, await self._standings(asked), strict=True))

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from streaming.flows.configuration import Configuration
     from streaming.ports import Control, ControlStore, DeadLetterStore, ShardStore, Standing
 
+_Look = tuple[tuple["Standing", ...], int]
 LONG_INTERVAL_MS: Final = 15_000
 """Above it, the last minute holds too few bursts to tell a rate by."""
 
@@ -161,11 +162,23 @@ class Observer:
         self._census = census
         self._configuration = configuration
         self._clock = clock
+        self._last_seen: str | None = None
+        """The session that the last look found active: most likely the next one will too."""
 
     async def view(self) -> StreamView:
-        """Look at the active session, or the last one."""
-        control = await self._control.read()
-        return await self._view(control, control.session.value if control.session else None)
+        """Look at the active session, or the last one. Of a session that goes on, in the time of one round trip.
+
+        What has ended is read in order, session first: an ended session's counts are final.
+        """
+        expected = self._last_seen
+        look: _Look | None = None
+        if expected is None:
+            control = await self._control.read()
+        else:
+            control, look = await asyncio.gather(self._control.read(), self._look(expected, newest=expected))
+        session = control.session.value if control.session else None
+        self._last_seen = session.session_id if session is not None and session.active else None
+        return await self._view(control, session, look if expected == self._last_seen else None)
 
     async def view_of(self, session_id: str) -> StreamView | None:
         """Look at any session; None when there is none of this name."""
@@ -212,13 +225,12 @@ class Observer:
             for envelope in envelopes[:limit]
         ]
 
-    async def _view(self, control: Control, session: Session | None) -> StreamView:
-        standings: tuple[Standing, ...] = ()
-        elsewhere = 0
-        if session is not None:
-            standings, elsewhere = await asyncio.gather(
-                self._shards.standings(session.session_id), self._in_dlq_elsewhere(control, session)
-            )
+    async def _view(self, control: Control, session: Session | None, look: _Look | None = None) -> StreamView:
+        """``look``: at the session, if there was one already."""
+        if look is None and session is not None:
+            newest = control.session.value.session_id if control.session else session.session_id
+            look = await self._look(session.session_id, newest=newest)
+        standings, elsewhere = look or ((), 0)
         return StreamView(
             now_us=self._clock.now_us(),
             session=session,
@@ -228,12 +240,15 @@ class Observer:
             config=self._configuration.of(control),
         )
 
-    async def _in_dlq_elsewhere(self, control: Control, session: Session) -> int:
-        newest = control.session.value.session_id if control.session else session.session_id
+    async def _look(self, session_id: str, *, newest: str) -> _Look:
+        """Where the session's shards stand, and how many events are in other sessions' dead letters."""
+        return await asyncio.gather(self._shards.standings(session_id), self._in_dlq_elsewhere(session_id, newest))
+
+    async def _in_dlq_elsewhere(self, session_id: str, newest: str) -> int:
         found = await self._census.earlier(newest)
-        if newest != session.session_id:
+        if newest != session_id:
             found = {**found, newest: await self._shards.standings(newest)}
-        return sum(in_dlq(standings) for session_id, standings in found.items() if session_id != session.session_id)
+        return sum(in_dlq(standings) for each, standings in found.items() if each != session_id)
 
 
 def books_of(standing: Standing, buried: int) -> Books:

@@ -76,7 +76,13 @@ class TablesClient:
         self.round_trips = 0
         """HTTP requests made, retries included."""
         self._credential = make_token_credential(settings.storage)
-        self._service = make_service_client(settings.storage, self._credential, raw_request_hook=self._before_request)
+        self._service = make_service_client(
+            settings.storage,
+            self._credential,
+            raw_request_hook=self._before_request,
+            # Where there is no proxy, the HTTP library needn't look for one: it does so in a thread, each time.
+            use_env_settings=settings.proxied,
+        )
         self._table = self._service.get_table_client(f"{settings.table_prefix}{table}")
 
     async def write(self, entities: Sequence[Entity], *, version: str | None, removed: Sequence[str] = ()) -> str:
