@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import urllib.error
 import urllib.request
@@ -26,6 +27,15 @@ KEYS: Final = {
 
 
 @pytest.fixture(scope="module")
+def behind_entra(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StackProcess]:
+    """As if the platform's authentication were in front, which sets this and the principal's header."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("WEBSITE_AUTH_ENABLED", "True")
+        with StackProcess(tmp_path_factory.mktemp("stack"), "--no-stream") as running:
+            yield running
+
+
+@pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StackProcess]:
     data = tmp_path_factory.mktemp("stack")
     (data / "host-keys.json").write_text(json.dumps(KEYS), encoding="utf-8")
@@ -33,7 +43,9 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StackProcess]:
         yield running
 
 
-def status_of(stack: StackProcess, name: str, *, key: str | None, in_query: bool = False) -> int:
+def status_of(
+    stack: StackProcess, name: str, *, key: str | None = None, in_query: bool = False, principal: str | None = None
+) -> int:
     operation = OPERATIONS[name]
     path = operation.path.format(**dict.fromkeys(operation.path_parameters, "stores"))
     query = f"?code={key}" if key and in_query else ""
@@ -41,7 +53,8 @@ def status_of(stack: StackProcess, name: str, *, key: str | None, in_query: bool
         f"{stack.url}{path}{query}",
         method=operation.method.upper(),
         data=b"[]" if operation.body else None,  # Refused by whoever is let in: nothing is changed here.
-        headers={"x-functions-key": key} if key and not in_query else {},
+        headers=({"x-functions-key": key} if key and not in_query else {})
+        | ({"x-ms-client-principal": principal} if principal else {}),
     )
     try:
         with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - http
@@ -71,3 +84,38 @@ def test_a_readers_key_opens_what_only_reads(name: str, stack: StackProcess) -> 
     operation = OPERATIONS[name]
     may = operation.method == "get" or operation.anonymous
     assert (status_of(stack, name, key="a-readers-key") != 401) is may
+
+
+def principal(*roles: str) -> str:
+    """The header as the platform makes it, with claims of other kinds around the roles."""
+    claims = [
+        {"typ": "aud", "val": "api"},
+        *({"typ": "roles", "val": role} for role in roles),
+        {"typ": "ver", "val": "2"},
+    ]
+    document = {"auth_typ": "aad", "name_typ": "name", "role_typ": "roles", "claims": claims}
+    return base64.b64encode(json.dumps(document).encode()).decode()
+
+
+@pytest.mark.parametrize("name", [name for name, operation in OPERATIONS.items() if name != "liveness"])
+def test_roles_open_what_they_are_for(name: str, behind_entra: StackProcess) -> None:
+    reads = OPERATIONS[name].method == "get"
+    for roles, may in (
+        ((), False),
+        (("Stream.Admin", "stream.read"), False),
+        (("Stream.Read",), reads),
+        (("Other", "Stream.Read"), reads),
+        (("Stream.Operate",), True),
+        (("Stream.Read", "Stream.Operate"), True),
+    ):
+        assert (status_of(behind_entra, name, principal=principal(*roles)) != 403) is may, roles
+    for garbage in ("§".encode().hex(), "bm8=", principal("Stream.Operate")[:-5]):
+        assert status_of(behind_entra, name, principal=garbage) == 403, garbage
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_nobody_makes_himself_an_operator_by_a_header(name: str, stack: StackProcess) -> None:
+    """Where the platform isn't in front, the header opens nothing, and closes nothing."""
+    anonymous = OPERATIONS[name].anonymous
+    assert (status_of(stack, name, principal=principal("Stream.Operate")) == 401) is not anonymous
+    assert status_of(stack, name, key="a-master-key", principal=principal()) != 403

@@ -200,10 +200,26 @@ async def test_the_audit_names_the_caller(caplog: pytest.LogCaptureFixture, monk
 
 def test_without_the_platform_in_front_its_headers_mean_nothing() -> None:
     assert caller_of(principal("Stream.Operate"), {}) is None
+    for off in ("", "false", "0", "yes"):
+        assert caller_of(principal("Stream.Operate"), {"WEBSITE_AUTH_ENABLED": off}) is None
     assert caller_of({}, {"WEBSITE_AUTH_ENABLED": "true"}) is None
 
 
-@pytest.mark.parametrize("garbage", ["", "§", "bm8=", base64.b64encode(b'{"claims": [1]}').decode()])
+def encoded(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        *("", "§", "bm8=", "not base64", encoded("not JSON"), encoded("null"), encoded("[]"), encoded("{}")),
+        *(
+            encoded(f'{{"claims": {claims}}}')
+            for claims in ("null", "1", "[1]", "[{}]", '[{"typ": "roles"}]', '"roles"')
+        ),
+        encoded('{"claims": [{"typ": "roles", "val": "Stream.Operate"}')[:-2],
+    ],
+)
 def test_a_principal_that_makes_no_sense_may_nothing(garbage: str) -> None:
     caller = caller_of({"x-ms-client-principal": garbage}, {"WEBSITE_AUTH_ENABLED": "true"})
     assert caller == Caller(name=None, roles=frozenset())
