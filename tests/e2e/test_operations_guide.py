@@ -59,7 +59,7 @@ def test_every_command_works_in_the_guides_order(stack: StackProcess, tmp_path: 
 
 def _here(command: str, stack: StackProcess) -> str:
     """The command for this stack, whose port is another one."""
-    command = command.replace("http://localhost:8000", stack.url)
+    command = command.replace("http://localhost:8000", stack.url).replace(".local/data", str(stack.data))
     return re.sub(r"(python -m local (?:monitor|diagnose))", rf"\1 --url {stack.url}", command)
 
 
