@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 REDACTED = "***"
-SHORTEST: Final = 6
-"""A secret shorter than this is in too many words to be looked for."""
+SHORTEST: Final = 12
+"""A secret shorter than this might be a word, and is taken out only where something names it. Keys are longer."""
 _KEYS = "SharedAccessKey|AccountKey|InstrumentationKey|client_?secret"
 _PATTERNS = tuple(
     # The first group is kept. What is secret ends where such a value can't go on, so that the rest stays readable.

@@ -16,6 +16,7 @@ from datetime import date
 from functools import cache, cached_property, lru_cache
 from typing import TYPE_CHECKING
 
+from shared import telemetry
 from shared.clock import SystemClock
 from shared.redaction import REDACTED, keep, secrets_of
 from shared.settings import SettingProblem, read_settings, which_are_set
@@ -75,6 +76,7 @@ if TYPE_CHECKING:
     from streaming.outbox_ports import DayWorld
     from streaming.ports import Generator, Publisher
 
+logger = logging.getLogger(__name__)
 
 CONNECTION_CHECK_SECONDS = 9.0
 
@@ -105,9 +107,11 @@ def _queue_prefix() -> str:
 @cache
 def application() -> Application:
     """This process's application."""
+    made = Application(os.environ)
+    made.traces()  # imports what that takes
     # What has been imported stays. Collected again and again with the rest, it would stop a stream for 20 ms each time.
     gc.freeze()
-    return Application(os.environ)
+    return made
 
 
 class Application:
@@ -330,9 +334,13 @@ class Application:
             return None
         from streaming.adapters import azure_monitor  # noqa: PLC0415 - 70 ms that only those pay who want it
 
-        return azure_monitor.connect(
-            self.settings.application_insights, role=self._role, instance=self._instance, clock=self.clock
-        )
+        try:
+            return azure_monitor.connect(
+                self.settings.application_insights, role=self._role, instance=self._instance, clock=self.clock
+            )
+        except ValueError as error:  # The exporter is pickier than the settings. A stream is worth more than its spans.
+            telemetry.error(logger, "telemetry_unavailable", detail=str(error))
+            return None
 
     @cached_property
     def _live(self) -> LiveFlow:

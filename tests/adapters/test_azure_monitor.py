@@ -12,7 +12,9 @@ import pytest
 from local.paths import ROOT
 from shared.clock import SystemClock
 from shared.exposition import Metric, Sample, counter, gauge
+from shared.tracing import NO_TRACES
 from streaming.adapters.azure_monitor import METRICS_US, MOST_FAILURES, AzureMonitor, connect
+from streaming.wiring import Application
 from tests.flows.virtual_clock import VirtualClock
 from tests.ingestion import Ingestion
 from tests.stack_process import wait_until
@@ -173,6 +175,13 @@ async def test_metrics_are_told_once_a_minute_at_most_and_then_as_they_are(inges
         wait_until(lambda told=told: len(ingestion.metrics().get("streaming_active", [])) >= told, "the metric")  # type: ignore[misc]  # mypy can't infer it
     monitor.close()
     assert [each["value"] for each in ingestion.metrics()["streaming_active"]] == [0, 60]
+
+
+def test_an_address_that_the_exporter_refuses_costs_the_spans_and_nothing_else(ingestion: Ingestion) -> None:
+    odd = f"{ingestion.connection_string};Authorization=somehow"
+    application = Application({"APPLICATIONINSIGHTS_CONNECTION_STRING": odd})
+    assert application.settings.application_insights == odd
+    assert application.traces() is NO_TRACES
 
 
 WHAT_IS_IMPORTED = """

@@ -11,6 +11,7 @@ from local.paths import ROOT
 from shared.settings import SETTINGS
 from streaming.core.config import RealtimeConfig
 from tests.infra.bicep import INFRA, bicep_files
+from tests.infra.telemetry import bind
 from tests.infra.test_names import ROLES, deployed_settings
 from tests.infra.test_package import SHIPPED
 from tests.infra.test_workflows import WORKFLOWS
@@ -98,3 +99,10 @@ def test_every_file_of_the_infrastructure_is_on_its_page() -> None:
 def test_the_guide_says_what_was_not_tried() -> None:
     assert "Nothing here has been deployed" in text_of("deployment")
     assert "They have not been built or run" in text_of("containers")
+
+
+def test_the_guides_queries_are_understood() -> None:
+    queries = dict(enumerate(re.findall(r"```kusto\n(.*?)```", text_of("operations"), re.DOTALL)))
+    assert queries
+    for number, found in bind({str(number): query for number, query in queries.items()}).items():
+        assert found["problems"] == [], queries[int(number)]
