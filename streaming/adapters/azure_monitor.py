@@ -2,7 +2,7 @@
 
 Importing this takes 70 ms and 25 MB of libraries: whoever has no connection string for it, doesn't. It uses Microsoft's
 exporter without their distribution, whose instrumentations would record every request to storage
-(docs/decisions/0006-open-telemetry.md). Nothing is registered globally, and nothing is kept on disk.
+(docs/decisions/0010-open-telemetry.md). Nothing is registered globally, and nothing is kept on disk.
 """
 
 from __future__ import annotations
