@@ -127,13 +127,20 @@ class Standing:
 
 
 class ShardStore(Protocol):
-    """The shards' partitions, one for each session and shard. Raises ``StorageUnavailableError`` like ControlStore."""
+    """The shards' partitions, one for each session and slot. Raises ``StorageUnavailableError`` like ControlStore.
+
+    ``shard`` is a slot (``Cursor.slot``): the shard's number among all that its session ever had.
+    """
 
     async def load(self, session_id: str, shard: int) -> StoredShard | None:
         """Everything of a shard that its owner needs, in one range of keys."""
 
-    async def create(self, cursor: Cursor) -> str:
-        """Write the first version of a shard's cursor. Raises ``ConflictError`` when there is one already."""
+    async def create(self, cursor: Cursor, checkpoint: bytes | None = None) -> str:
+        """Write the first version of a shard: its cursor and the world that it begins with, in one transaction.
+
+        Returns the version. A shard that is there with this ``operation_id`` is this very one; raises ``ConflictError``
+        when there is another one.
+        """
 
     async def commit(self, commit: ShardCommit) -> str:
         """Write ``commit`` in one entity-group transaction under the cursor's version; returns the new version.
@@ -149,7 +156,7 @@ class ShardStore(Protocol):
         """The committed cursor alone: one point read, for observers."""
 
     async def standings(self, session_id: str) -> tuple[Standing, ...]:
-        """Where each shard of a session stands, in the order of shards: one round trip. For observers."""
+        """Where each shard of a session stands, in the order of slots: one round trip."""
 
     async def recent(self, session_id: str, shard: int) -> tuple[bytes, ...]:
         """The last envelopes sent, oldest first."""
@@ -173,7 +180,8 @@ class Shelf:
 
     @property
     def shard(self) -> int:
-        return self.standing.cursor.value.shard
+        """The slot."""
+        return self.standing.cursor.value.slot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -281,4 +289,13 @@ class Generator(Protocol):
 class GeneratorFactory(Protocol):
     """Makes a shard's generator, anew or from a checkpoint."""
 
-    def __call__(self, session: Session, *, shard: int, checkpoint: bytes | None) -> Generator: ...
+    def __call__(self, session: Session, *, shard: int, shards: int, checkpoint: bytes | None) -> Generator: ...
+
+
+class Dealer(Protocol):
+    """Deals a session's world out anew: a pure function, beside whatever else is going on, since it takes a while."""
+
+    async def __call__(
+        self, session: Session, checkpoints: Sequence[bytes | None], shards: int
+    ) -> Sequence[bytes | None]:
+        """The checkpoints of ``shards`` shards, from those of all shards before, in order. None: at its beginning."""

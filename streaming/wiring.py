@@ -5,6 +5,7 @@ The only place that reads the environment, makes random generators and names thi
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import json
 import logging
@@ -40,6 +41,7 @@ from streaming.core.session import Session, WorldSize
 from streaming.flows import health as health_flow
 from streaming.flows import reports
 from streaming.flows.breaker import CircuitBreaker
+from streaming.flows.buffer import Buffer
 from streaming.flows.census import Census
 from streaming.flows.configuration import Configuration
 from streaming.flows.control import ControlFlow
@@ -57,19 +59,22 @@ from streaming.flows.overview import OverviewFlow
 from streaming.flows.rate_limits import RateLimits
 from streaming.flows.redrive import Redriver
 from streaming.flows.send_latency import LatencyHistogram, TimedPublisher
+from streaming.flows.senders import Sender, Senders
 from streaming.flows.state import StateFlow
 from streaming.flows.summary import Summaries, watch
 from streaming.ports import StorageUnavailableError
+from streaming.retail import shards as sharding
 from streaming.retail.disruption import Disruption
 from streaming.retail.live import LiveGenerator
 from streaming.retail.staged import DayGenerator
 from streaming.retail.world import World, WorldSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from shared.tracing import Traces
     from streaming.adapters.azure_monitor import AzureMonitor
+    from streaming.core.cursor import Cursor
     from streaming.core.outbox import Day, Timeline
     from streaming.flows.health import HealthReport
     from streaming.flows.observe import StreamView
@@ -98,6 +103,11 @@ def stage_queue() -> str:
 def drain_queue() -> str:
     """Where drains are asked for."""
     return f"{_queue_prefix()}-outbox-drain"
+
+
+def shard_queue() -> str:
+    """Where runners of shards are asked for."""
+    return f"{_queue_prefix()}-shard-run"
 
 
 def _queue_prefix() -> str:
@@ -160,7 +170,7 @@ class Application:
         """The retail world of the active or last session; before any, the one that the settings describe."""
         session = (await self.view()).session
         if session is None:
-            return _world(self.settings.world.seed, self._world_size)
+            return _world(self.settings.world.seed, self.world_size)
         return _world(session.seed, session.world)
 
     def outbox(self) -> Outbox:
@@ -251,7 +261,7 @@ class Application:
             outbox=self._outbox_store,
             configuration=self.configuration,
             clock=self.clock,
-            check_world=lambda session, shard, checkpoint: make_generator(session, shard=shard, checkpoint=checkpoint),
+            check_world=_check_world,
         )
 
     async def diagnostics(self) -> Diagnostics:
@@ -348,10 +358,11 @@ class Application:
             LivePorts(
                 control=self._control_store,
                 shards=self._shard_store,
-                publisher=self._publisher,
-                deliverer=self._deliverer,
+                senders=self._senders,
+                buffer=Buffer(),
                 breaker=self._breaker,
                 generators=make_generator,
+                deal=deal,
                 clock=self.clock,
                 instance=self._instance,
                 new_id=_new_id,
@@ -367,14 +378,15 @@ class Application:
             shards=self._whole_stream,
             breaker=self._breaker,
             configuration=self.configuration,
-            world=self._world_size,
+            world=self.world_size,
             clock=self.clock,
             seed=self.settings.world.seed,
             new_suffix=lambda: secrets.token_hex(2),
         )
 
     @property
-    def _world_size(self) -> WorldSize:
+    def world_size(self) -> WorldSize:
+        """The configured world's."""
         world = self.settings.world
         return WorldSize(
             stores=world.stores,
@@ -437,7 +449,18 @@ class Application:
 
     @cached_property
     def _deliverer(self) -> Deliverer:
-        return Deliverer(publisher=self._publisher, breaker=self._breaker, clock=self.clock, draw=self._random.random)
+        return self._deliverer_through(self._publisher)
+
+    def _deliverer_through(self, publisher: Publisher) -> Deliverer:
+        return Deliverer(publisher=publisher, breaker=self._breaker, clock=self.clock, draw=self._random.random)
+
+    @cached_property
+    def _senders(self) -> Senders:
+        def make(number: int) -> Sender:
+            publisher = self._make_publisher() if number else self._publisher
+            return Sender(publisher=publisher, deliverer=self._deliverer_through(publisher))
+
+        return Senders(make)
 
     @cached_property
     def _breaker(self) -> CircuitBreaker:
@@ -451,6 +474,9 @@ class Application:
 
     @cached_property
     def _publisher(self) -> Publisher:
+        return self._make_publisher()
+
+    def _make_publisher(self) -> Publisher:
         if self._hub is None:
             return UnconfiguredPublisher(self.hub_problems)
         return TimedPublisher(
@@ -495,15 +521,29 @@ class Application:
         return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
 
 
-def make_generator(session: Session, *, shard: int, checkpoint: bytes | None) -> Generator:
+def make_generator(session: Session, *, shard: int, shards: int, checkpoint: bytes | None) -> Generator:
     """A shard's retail world, at its beginning or where ``checkpoint`` left it."""
     return LiveGenerator(
         _world(session.seed, session.world),
         session_id=session.session_id,
         shard=shard,
-        shards=session.shards,
+        shards=shards,
         checkpoint=checkpoint,
     )
+
+
+async def deal(session: Session, checkpoints: Sequence[bytes | None], shards: int) -> Sequence[bytes | None]:
+    """A session's world, dealt out to another number of shards. Not on the event loop: megabytes are decoded."""
+    return await asyncio.to_thread(deal_now, session, checkpoints, shards)
+
+
+def deal_now(session: Session, checkpoints: Sequence[bytes | None], shards: int) -> Sequence[bytes | None]:
+    """As ``deal``, and blocks meanwhile."""
+    return sharding.deal(_world(session.seed, session.world), session.session_id, checkpoints, shards)
+
+
+def _check_world(session: Session, cursor: Cursor, checkpoint: bytes | None) -> None:
+    make_generator(session, shard=cursor.shard, shards=cursor.shards, checkpoint=checkpoint)
 
 
 def make_day(timeline: Timeline, day: Day, *, checkpoint: bytes | None) -> DayWorld:

@@ -28,7 +28,7 @@ class MemoryDeadLetterStore:
     async def shelves(self, session_id: str) -> tuple[Shelf, ...]:
         shelves: list[Shelf] = []
         for standing in await self._shards.standings(session_id):
-            letters = await self._shards.dead_letters(session_id, standing.cursor.value.shard)
+            letters = await self._shards.dead_letters(session_id, standing.cursor.value.slot)
             shelves.append(Shelf(standing=standing, outlines=tuple(map(outline_of, letters))))
         return tuple(shelves)
 

@@ -23,7 +23,7 @@ from streaming.adapters.tables.control_rows import (
 )
 from streaming.adapters.tables.dead_letters import kept_detail
 from streaming.adapters.tables.limits import check_transaction
-from streaming.adapters.tables.shard_rows import commit_entities, cursor_entity
+from streaming.adapters.tables.shard_rows import commit_entities, first_entities
 from streaming.core.breaker import BreakerState
 from streaming.core.cursor import Cursor, hour_from_json, hour_to_json
 from streaming.core.history import HISTORY_HOURS, Hour
@@ -223,12 +223,14 @@ class MemoryShardStore:
         cursor = Versioned(value=partition.read(), version=partition.version)
         return StoredShard(cursor=cursor, checkpoint=partition.checkpoint, recent=partition.recent)
 
-    async def create(self, cursor: Cursor) -> str:
-        check_transaction([cursor_entity(cursor)])
-        place = (cursor.session_id, cursor.shard)
+    async def create(self, cursor: Cursor, checkpoint: bytes | None = None) -> str:
+        check_transaction(first_entities(cursor, checkpoint))
+        place = (cursor.session_id, cursor.slot)
 
         def put(written: Cursor) -> str:
-            self._shards[place] = Partition(cursor=_dump(written), version=self.next_version())
+            self._shards[place] = Partition(
+                cursor=_dump(written), version=self.next_version(), checkpoint=checkpoint and bytes(checkpoint)
+            )
             return self._shards[place].version
 
         def apply() -> str:
@@ -248,7 +250,7 @@ class MemoryShardStore:
     async def commit(self, commit: ShardCommit) -> str:
         check_transaction(commit_entities(commit))
         cursor = commit.cursor
-        place = (cursor.session_id, cursor.shard)
+        place = (cursor.session_id, cursor.slot)
 
         def apply() -> str:
             stored = self._shards.get(place)

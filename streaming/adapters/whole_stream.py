@@ -34,8 +34,8 @@ class WholeStream:
     async def load(self, session_id: str, shard: int) -> StoredShard | None:
         return await self._live.load(session_id, shard)
 
-    async def create(self, cursor: Cursor) -> str:
-        return await self._live.create(cursor)
+    async def create(self, cursor: Cursor, checkpoint: bytes | None = None) -> str:
+        return await self._live.create(cursor, checkpoint)
 
     async def commit(self, commit: ShardCommit) -> str:
         return await self._live.commit(commit)

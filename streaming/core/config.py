@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from streaming.core.session import MOST_SHARDS
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -69,7 +71,15 @@ class RealtimeConfig(BaseModel):
     lanes: Annotated[
         int, Field(ge=0, le=2_000, strict=True, description="Send lanes, one per partition; 0 asks the hub.")
     ] = 0
-    shards: Annotated[int, Field(ge=1, le=1, strict=True, description="Shards the stream is split into.")] = 1
+    shards: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=MOST_SHARDS,
+            strict=True,
+            description="Shards that a live stream is split into, at most one for each distribution center.",
+        ),
+    ] = 1
 
     @model_validator(mode="after")
     def _one_event_per_microsecond(self) -> Self:

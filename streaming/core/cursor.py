@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from streaming.core.history import Hour, Slot
 from streaming.core.plan import Frontier, Pace, WindowPlan
+from streaming.core.session import MOST_SHARDS
 from streaming.core.tally import Tally
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ class Cursor:
     session_id: str
     shard: int
     shards: int
+    generation: int = 0
+    """Of shards: a stream that changes how many it has begins a new one (``core/generation.py``)."""
     lanes: int
     """Fixed for the session: the hub's partitions, unless configured. 0 until the hub could be asked."""
     owner: str
@@ -63,20 +66,31 @@ class Cursor:
     """By the id of a disruption, how many events it has touched so far."""
     fault: str | None = None
     """Why nothing can be sent at the moment, in words for a person."""
+    runs_until_us: int = 0
+    """When the owner's invocation ends, about: from then on another may take over. 0 without an owner."""
+    closed: bool = False
+    """Whether the shard has done all that its generation owes: it never plans again."""
+
+    @property
+    def slot(self) -> int:
+        """Names the shard among all that its session ever had, and so its partition."""
+        return self.generation * MOST_SHARDS + self.shard
 
     @property
     def pending(self) -> int:
         """Events generated and neither sent nor dead-lettered yet."""
         return self.progress.pending
 
+    def leased(self, now_us: int) -> bool:
+        return self.lease_until_us > now_us
+
     def leased_by_other(self, owner: str, now_us: int) -> bool:
-        return self.owner != owner and self.lease_until_us > now_us
+        return self.owner != owner and self.leased(now_us)
 
     def to_json(self) -> dict[str, Any]:
-        document = {
-            name: getattr(self, name)
-            for name in ("session_id", "shard", "shards", "lanes", "owner", "lease_until_us", "heartbeat_us")
-        }
+        identity = ("session_id", "shard", "shards", "generation", "lanes")
+        ownership = ("owner", "lease_until_us", "heartbeat_us", "runs_until_us")
+        document = {name: getattr(self, name) for name in (*identity, *ownership)}
         return document | {
             "operation_id": self.operation_id,
             "frontier": asdict(self.frontier),
@@ -87,6 +101,7 @@ class Cursor:
             "hour": hour_to_json(self.hour),
             "disrupted": dict(self.disrupted),
             "fault": self.fault,
+            "closed": self.closed,
         }
 
     @classmethod

@@ -12,6 +12,16 @@ from typing import TYPE_CHECKING, Any, Final, Self
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+MOST_SHARDS: Final = 100
+"""Of one generation."""
+MOST_GENERATIONS: Final = 100
+"""Of one session: a shard's number among all of them stays below any outbox lane's."""
+BARRIER_LEAD_US: Final = 8_000_000
+"""How far ahead a change of shards is set: beyond all that may be planned by then on what was read before the change.
+
+Plans are made on a read that began at most four seconds ago (``flows/ledger.py``) and reach three seconds ahead; one
+more is for clocks that differ.
+"""
 STALE_AFTER_US: Final = 15_000_000
 """A session whose shards have shown no sign of life for so long is not being run by anybody."""
 
@@ -51,6 +61,17 @@ class WorldSize:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Reshard:
+    """A change of the number of shards that is under way."""
+
+    shards: int
+    generation: int
+    """What the next generation is called. Unique: what was begun for a change that another has replaced is void."""
+    barrier_us: int
+    """The old generation owes the bursts due before this instant, the new one those due from then on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
     """One session, from start to stop. Ended sessions stay readable."""
 
@@ -62,6 +83,9 @@ class Session:
     emit_interval_ms: int
     burst: int
     shards: int
+    generation: int = 0
+    """Of shards: the one that streams now."""
+    reshard: Reshard | None = None
     event_types: tuple[str, ...] | None = None
     ends_at_us: int | None = None
     wanted: Wanted = Wanted.RUNNING
@@ -86,6 +110,35 @@ class Session:
         """As configured."""
         return self.burst * 1_000 / self.emit_interval_ms
 
+    @property
+    def wanted_shards(self) -> int:
+        """As they are, or as they will be once a change that is under way is done."""
+        return self.shards if self.reshard is None else self.reshard.shards
+
+    @property
+    def single(self) -> bool:
+        """Whether it has one shard and is to keep it: then nobody else needs to be told anything."""
+        return self.shards == 1 and self.reshard is None
+
+    def resharded(self, shards: int, now_us: int) -> Session:
+        """With another number of shards, from a barrier on.
+
+        A request that replaces one under way keeps its barrier: shards may have closed there already. Raises
+        ``ValueError`` when the session has had all the generations that there can be.
+        """
+        if shards == self.wanted_shards:
+            return self
+        last = self.generation if self.reshard is None else self.reshard.generation
+        if last + 1 >= MOST_GENERATIONS:
+            raise ValueError(f"a session can change its shards {MOST_GENERATIONS - 1} times")
+        barrier_us = now_us + BARRIER_LEAD_US if self.reshard is None else self.reshard.barrier_us
+        return replace(self, reshard=Reshard(shards=shards, generation=last + 1, barrier_us=barrier_us))
+
+    def flipped(self) -> Session:
+        """With the change of shards done: the new generation streams."""
+        assert self.reshard is not None  # noqa: S101 - only a change that is under way can be done
+        return replace(self, shards=self.reshard.shards, generation=self.reshard.generation, reshard=None)
+
     def paused(self, now_us: int, *, events_sent: int) -> Session:
         return replace(
             self,
@@ -96,6 +149,12 @@ class Session:
         )
 
     def resumed(self, now_us: int, *, not_before_us: int) -> Session:
+        """Going on from ``not_before_us``; during a change of shards from its barrier on at the earliest.
+
+        Paused shards close at once then: what was due before the barrier would be owed by some and not by others.
+        """
+        if self.reshard is not None:
+            not_before_us = max(not_before_us, self.reshard.barrier_us)
         return replace(
             self,
             wanted=Wanted.RUNNING,
@@ -141,9 +200,11 @@ class Session:
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Self:
         types = document["event_types"]
+        reshard = document.get("reshard")
         return cls(
             **{
                 **document,
+                "reshard": None if reshard is None else Reshard(**reshard),
                 "mode": Mode(document["mode"]),
                 "wanted": Wanted(document["wanted"]),
                 "world": WorldSize(**document["world"]),

@@ -6,7 +6,7 @@ The shards see it with their next window's read, within about a second.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,6 +14,8 @@ from shared import telemetry
 from shared.clock import MICROSECONDS, to_iso
 from streaming.core.session import Mode, Session, Wanted
 from streaming.ports import ConflictError
+from streaming.retail.shards import require_shards
+from streaming.retail.world import WorldSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -42,7 +44,12 @@ class Refusal(Enum):
     ALREADY_PAUSED = "The stream is paused already."
     NOT_PAUSED = "The stream is not paused."
     STOPPING = "The stream is being stopped."
+    CHANGED_TOO_OFTEN = "This session has changed its shards as often as one can. Stop it, and start another."
     BUSY = "Somebody else was changing the same thing. Try again."
+
+
+class ImpossibleShardsError(Exception):
+    """The world can't be streamed by so many shards; the message says why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +101,10 @@ class ControlFlow:
         self._new_suffix = new_suffix
 
     async def start(self, request: StartRequest) -> Session | Refusal:
-        """Begin a session. The breaker is reset. Raises ``pydantic.ValidationError`` for an impossible pace."""
+        """Begin a session. The breaker is reset.
+
+        Raises ``pydantic.ValidationError`` for an impossible pace, and ``ImpossibleShardsError``.
+        """
         control = await self._control.read()
         if control.session is not None and control.session.value.active:
             return Refusal.ALREADY_ACTIVE
@@ -106,6 +116,8 @@ class ControlFlow:
         config = self._configuration.updated(control, overrides)
         now_us = self._clock.now_us()
         session = self._session(request, config, now_us)
+        if session.mode is Mode.LIVE:
+            require_possible(session.shards, session, self._world)
         await self._breaker.renew()
         try:
             await self._control.save_session(session, version=control.session.version if control.session else None)
@@ -161,25 +173,37 @@ class ControlFlow:
     async def configure(self, update: Mapping[str, Any]) -> RealtimeConfig | Refusal:
         """Store ``update`` and apply it to the running session; returns what is in force then.
 
-        Raises ``pydantic.ValidationError`` naming each wrong key.
+        Raises ``pydantic.ValidationError`` naming each wrong key, and ``ImpossibleShardsError``.
         """
         for _ in range(_TRIES):
             control = await self._control.read()
             session = _active(control)
-            pace = {} if session is None else {"emit_interval_ms": session.emit_interval_ms, "burst": session.burst}
-            in_force = self._configuration.updated(control, {**pace, **update})
+            overrides = {} if session is None else overrides_of(session)
+            in_force = self._configuration.updated(control, {**overrides, **update})
             self._configuration.updated(control, update)  # What is stored must hold by itself as well.
+            changed = session
+            if session is not None and update.keys() & overrides.keys():
+                try:
+                    changed = self._follow(session, in_force)
+                except ValueError:
+                    return Refusal.CHANGED_TOO_OFTEN
+            if "shards" in update:
+                require_possible(in_force.shards, session, self._world)
             stored = {**(control.config.value if control.config else {}), **update}
             try:
                 await self._control.save_config(stored, version=control.config.version if control.config else None)
-                if control.session is not None and session is not None and update.keys() & pace.keys():
-                    changed = session.at_pace(emit_interval_ms=in_force.emit_interval_ms, burst=in_force.burst)
+                if control.session is not None and changed is not None and changed != session:
                     await self._control.save_session(changed, version=control.session.version)
             except ConflictError:
                 continue
             telemetry.info(logger, "configuration_changed", keys=sorted(update))
             return in_force
         return Refusal.BUSY
+
+    def _follow(self, session: Session, config: RealtimeConfig) -> Session:
+        """A running session as ``config`` wants it. Raises ``ValueError`` when its shards can't change again."""
+        paced = session.at_pace(emit_interval_ms=config.emit_interval_ms, burst=config.burst)
+        return paced.resharded(config.shards, self._clock.now_us()) if session.mode is Mode.LIVE else paced
 
     def _session(self, request: StartRequest, config: RealtimeConfig, now_us: int) -> Session:
         compact = to_iso(now_us).replace("-", "").replace(":", "").rstrip("Z")
@@ -214,6 +238,24 @@ class ControlFlow:
                 continue
             return changed
         return Refusal.BUSY
+
+
+def overrides_of(session: Session) -> dict[str, int]:
+    """The configuration's keys that a session has values of its own for."""
+    return {
+        "emit_interval_ms": session.emit_interval_ms,
+        "burst": session.burst,
+        "shards": session.wanted_shards,
+    }
+
+
+def require_possible(shards: int, session: Session | None, configured: WorldSize) -> None:
+    """Raises ``ImpossibleShardsError`` if neither the live session's world nor, without one, the configured can do."""
+    world = session.world if session is not None and session.active and session.mode is Mode.LIVE else configured
+    try:
+        require_shards(WorldSpec(seed=0, **asdict(world)), shards)
+    except ValueError as error:
+        raise ImpossibleShardsError(f"{str(error)[0].upper()}{str(error)[1:]}.") from error
 
 
 def _stop(session: Session, now_us: int) -> Session:

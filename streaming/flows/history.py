@@ -97,7 +97,7 @@ class History:
         return list(chain.from_iterable(shards))
 
     async def _hours_of(self, cursor: Cursor) -> list[Hour]:
-        ended = await self._shards.hours(cursor.session_id, cursor.shard)
+        ended = await self._shards.hours(cursor.session_id, cursor.slot)
         if any(hour.hour == cursor.hour.hour for hour in ended):
             return ended
         return [*ended, cursor.hour]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import orjson
 
 from shared.clock import MICROSECONDS
-from streaming.core.plan import LARGEST_CHUNK, Directive
+from streaming.core.generation import ends_at_us
+from streaming.core.plan import LARGEST_CHUNK, Directive, owes_nothing
 from streaming.core.session import Wanted
 from streaming.flows.deliver import DeliveryPolicy
 
@@ -29,6 +31,7 @@ class Intent:
         *,
         session_id: str,
         control: Control,
+        asked_at_us: int,
         store: ControlStore,
         breaker: CircuitBreaker,
         config_of: Callable[[Control], RealtimeConfig],
@@ -39,11 +42,15 @@ class Intent:
         self._breaker = breaker
         self._config_of = config_of
         self._clock = clock
+        self.asked_at_us = asked_at_us
+        """When the last read began: what it brought may be as old as that."""
         self._take(control)
 
     async def refresh(self) -> None:
         """Read again, in one round trip. Raises ``StorageUnavailableError``."""
+        asked_at_us = self._clock.now_us()
         self._take(await self._store.read())
+        self.asked_at_us = asked_at_us
 
     def _take(self, control: Control) -> None:
         self.stored: Versioned[Session] | None = control.session
@@ -70,6 +77,19 @@ class Intent:
         """Whether there is no later for what can't be sent now."""
         return self.session is None or self.session.wanted is Wanted.STOPPED
 
+    @property
+    def resharding(self) -> bool:
+        """Whether shards close as soon as nothing is planned, since a new generation is to go on."""
+        return self.session is not None and self.session.reshard is not None
+
+    @property
+    def owes_nothing(self) -> bool:
+        """Whether the session, not just this generation of its shards, is over, and what isn't planned is skipped."""
+        directive, session = self.directive(), self.session
+        if directive is None or session is None:
+            return False
+        return owes_nothing(replace(directive, ends_at_us=session.ends_at_us), self._clock.now_us())
+
     def directive(self) -> Directive | None:
         """What the planner is to plan by; None when nothing more is wanted."""
         session = self.session
@@ -81,7 +101,7 @@ class Intent:
             interval_ms=session.emit_interval_ms,
             burst=session.burst,
             not_before_us=session.not_before_us,
-            ends_at_us=session.ends_at_us,
+            ends_at_us=ends_at_us(session),
             max_catch_up_us=bound_us,
             # An outage beyond the bound isn't caught up at all: the hub has just come back.
             skip_before_us=breaker.closed_at_us if breaker.outage_us > bound_us else 0,

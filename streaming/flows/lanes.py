@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from shared.clock import Clock
     from streaming.core.event import Event
+    from streaming.flows.buffer import Buffer
     from streaming.flows.deliver import Deliverer
     from streaming.flows.window import WindowRun
     from streaming.ports import Publisher
@@ -42,6 +43,7 @@ class Lanes:
         self,
         *,
         lanes: int,
+        buffer: Buffer,
         deliverer: Deliverer,
         publisher: Publisher,
         clock: Clock,
@@ -55,8 +57,8 @@ class Lanes:
         """``on_sent`` hears of each batch sent, ``on_progress`` when a window has settled or must be committed."""
         self._queues: list[deque[_Chunk]] = [deque() for _ in range(lanes)]
         self._arrivals = [asyncio.Event() for _ in range(lanes)]
-        self._room = asyncio.Event()
         self._nudge = asyncio.Event()
+        self._buffer = buffer
         self._buffered = 0
         self._deliverer = deliverer
         self._publisher = publisher
@@ -70,20 +72,24 @@ class Lanes:
 
     @property
     def buffered(self) -> int:
-        """Events in memory that aren't settled."""
+        """Events of this shard in memory that aren't settled."""
         return self._buffered
+
+    def close(self) -> None:
+        """Give up what isn't settled: this run is over, and another one will make it again."""
+        self._buffer.remove(self._buffered)
+        self._buffered = 0
 
     async def submit(self, run: WindowRun, burst: int, events: Sequence[Event]) -> None:
         """Hand over a burst's events; waits while as much as is allowed is in memory already."""
-        while self._buffered and self._buffered + len(events) > self._max_buffer_size():
-            self._room.clear()
-            await self._room.wait()
+        await self._buffer.room_for(len(events), at_most=self._max_buffer_size())
         run.count_generated(events)
         for lane, dealt in enumerate(by_lane(events, len(self._queues))):
             skipped = min(run.to_skip[lane], len(dealt))
             run.to_skip[lane] -= skipped
             if len(dealt) > skipped:
                 self._buffered += len(dealt) - skipped
+                self._buffer.add(len(dealt) - skipped)
                 self._queues[lane].append(_Chunk(run=run, burst=burst, events=dealt[skipped:]))
                 self._arrivals[lane].set()
 
@@ -117,7 +123,6 @@ class Lanes:
         self._on_sent(delivery.sent)
         if run.settled:
             self._on_progress()
-        self._room.set()
         if delivery.retry_at_us is not None:
             await self._put_off(delivery.retry_at_us)
 
@@ -142,6 +147,7 @@ class Lanes:
 
     def _drop(self, queue: deque[_Chunk], settled: int) -> None:
         self._buffered -= settled
+        self._buffer.remove(settled)
         while settled:
             chunk = queue[0]
             if settled < len(chunk.events):

@@ -35,6 +35,8 @@ T = TypeVar("T")
 KEPT_RECENT: Final = 100
 KEPT_DISRUPTIONS: Final = 200
 STORAGE_RETRY_US: Final = 500_000
+STALE_INTENT_US: Final = 4_000_000
+"""No plan is made on what was read longer ago: a change of shards relies on it (``core/session.py``)."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -46,6 +48,8 @@ class HeldShard:
     checkpoint: bytes | None
     """The world at the start of the front window, as committed."""
     recent: tuple[bytes, ...]
+    used_at_us: int = 0
+    """When it was run here last."""
     generator: Generator | None = None
     """Stands exactly at the start of the front window; None when it must be made from the checkpoint."""
 
@@ -65,15 +69,20 @@ class Ledger:
         clock: Clock,
         instance: str,
         new_id: Callable[[], str],
+        runs_until_us: int,
         give_up_us: int,
     ) -> None:
-        """``give_up_us``: until when to try again while storage is away."""
+        """``runs_until_us``: what is said to others about the run's end.
+
+        ``give_up_us``: until when to try again while storage is away.
+        """
         self._held = held
         self._shards = shards
         self._intent = intent
         self._clock = clock
         self._instance = instance
         self._new_id = new_id
+        self._runs_until_us = runs_until_us
         self._give_up_us = give_up_us
         self._recent = deque(held.recent, maxlen=KEPT_RECENT)
         self.letters_written = asyncio.Event()
@@ -115,10 +124,21 @@ class Ledger:
         progress = self.cursor.progress if run is None else run.progress
         await self._write(run, plans=self.cursor.plans, progress=progress, checkpoint=None, release=release)
 
-    async def commit_fault(self, fault: str) -> None:
-        """Say why nothing can be sent."""
+    async def commit_closed(self) -> None:
+        """The shard has done all that it owed: say so, and release it."""
         await self._write(
-            None, plans=self.cursor.plans, progress=self.cursor.progress, checkpoint=None, fault=fault, plan=False
+            None,
+            plans=self.cursor.plans,
+            progress=self.cursor.progress,
+            checkpoint=None,
+            release=True,
+            closed=True,
+        )
+
+    async def commit_fault(self, fault: str) -> None:
+        """Say why nothing can be sent, and release the shard: whoever comes next asks the hub again."""
+        await self._write(
+            None, plans=self.cursor.plans, progress=self.cursor.progress, checkpoint=None, fault=fault, release=True
         )
 
     async def until_stored(self, operation: Callable[[], Awaitable[T]]) -> T:
@@ -141,12 +161,12 @@ class Ledger:
         progress: Progress,
         checkpoint: bytes | None,
         release: bool = False,
+        closed: bool = False,
         fault: str | None = None,
-        plan: bool = True,
     ) -> None:
         held, cursor = self._held, self.cursor
         now_us = self._clock.now_us()
-        added = self._to_plan(plans, now_us) if plan and not release else ()
+        added = self._to_plan(plans, now_us) if not release else ()
         written = replace(
             cursor,
             owner=self._instance,
@@ -157,6 +177,8 @@ class Ledger:
             plans=(*plans, *added),
             progress=progress,
             fault=fault,
+            runs_until_us=0 if release else self._runs_until_us,
+            closed=closed or cursor.closed,
         )
         ended_hour: Hour | None = None
         letters: tuple[DeadLetter, ...] = ()
@@ -192,7 +214,8 @@ class Ledger:
 
     def _to_plan(self, plans: Sequence[WindowPlan], now_us: int) -> tuple[WindowPlan, ...]:
         """The windows to plan now, so that two are outstanding."""
-        directive: Directive | None = self._intent.directive()
+        fresh = now_us - self._intent.asked_at_us <= STALE_INTENT_US
+        directive: Directive | None = self._intent.directive() if fresh else None
         added: list[WindowPlan] = []
         frontier = self.cursor.frontier
         while directive is not None and len(plans) + len(added) < PLANNED_WINDOWS:

@@ -1,9 +1,8 @@
-"""The live flow: own a shard, and run its windows, one after the other, until the invocation's time is up.
+"""The live flow: who runs a live session's shards in this process, and for how long.
 
-Three things go on at once, none of them waiting for another longer than it must: the *feeder* generates each planned
-burst and hands it over at its instant; the *lanes* send; the *committer* waits for the front window to settle, then
-reads what is wanted now and writes the window's outcome together with the plan of the window after next. So a window
-costs one read and one write, and is committed while the next one is being sent.
+A single shard is run by the timer itself. Of several, the timer's invocation is the planner: it asks for a runner for
+each shard, by queue messages that leave when the invocation returns, and runs here what nobody else has come for. A
+message is a hint: what there is to do is in the cursors, and only their leases decide.
 """
 
 from __future__ import annotations
@@ -11,26 +10,32 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from shared import telemetry
-from streaming.core.cursor import LEASE_US, Cursor
-from streaming.core.session import Mode, Session
-from streaming.flows.ledger import HeldShard
-from streaming.flows.shard_run import ShardRun
-from streaming.ports import ConflictError, ShardLostError, StorageUnavailableError, Versioned
+from streaming.core.session import MOST_SHARDS, Mode, Session
+from streaming.core.staffing import may_wait_for
+from streaming.flows.deadline import Deadline
+from streaming.flows.planner import Planner, RunShard
+from streaming.flows.runner import Runner
+from streaming.flows.shard_run import WIND_UP_US
+from streaming.ports import StorageUnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from shared.clock import Clock
     from streaming.core.config import RealtimeConfig
     from streaming.flows.breaker import CircuitBreaker
+    from streaming.flows.buffer import Buffer
     from streaming.flows.dead_letters import DeadLetterQueue
-    from streaming.flows.deliver import Deliverer
-    from streaming.ports import Control, ControlStore, GeneratorFactory, Publisher, ShardStore
+    from streaming.flows.senders import Senders
+    from streaming.ports import Control, ControlStore, Dealer, GeneratorFactory, ShardStore
 
 logger = logging.getLogger(__name__)
+
+WAIT_POLL_US: Final = 100_000
+"""How often a runner looks whether its shard is free."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,10 +44,11 @@ class LivePorts:
 
     control: ControlStore
     shards: ShardStore
-    publisher: Publisher
-    deliverer: Deliverer
+    senders: Senders
+    buffer: Buffer
     breaker: CircuitBreaker
     generators: GeneratorFactory
+    deal: Dealer
     clock: Clock
     instance: str
     """Names this process as an owner; unique for each start of one."""
@@ -52,77 +58,78 @@ class LivePorts:
 
 
 class LiveFlow:
-    """Runs the live session's shard whenever a timer asks. One at a time in a process."""
+    """Runs shards of the live session whenever a timer or a message asks. Each shard once at a time in a process."""
 
     def __init__(self, ports: LivePorts) -> None:
         self._ports = ports
-        self._held: HeldShard | None = None
-        self._running = asyncio.Lock()
+        self._runner = Runner(ports)
+        self._planner = Planner(ports, self._runner)
+        self._ticking = asyncio.Lock()
 
-    async def run(self, until_us: int) -> None:
-        """Run windows until about ``until_us``; returns early when there is nothing to run, or a run is under way.
+    async def run(self, until_us: int) -> Sequence[RunShard]:
+        """The timer's invocation: run the single shard until about ``until_us``, or look after several.
 
-        Whatever goes wrong outside (storage away, the shard taken over) ends the run with a log record and leaves
-        the books right: what wasn't committed is run again from the recorded plans.
+        Returns early when there is nothing to do, an invocation is under way, or there are runners to be asked for:
+        those are returned, for the caller to ask.
         """
-        if not self._running.locked():
-            async with self._running:
-                await self._run(until_us)
+        if self._ticking.locked():
+            return ()
+        async with self._ticking:
+            try:
+                return await self._run(until_us)
+            except StorageUnavailableError as error:
+                telemetry.warning(logger, "storage_unavailable", detail=str(error))
+                return ()
 
-    async def _run(self, until_us: int) -> None:
+    async def _run(self, until_us: int) -> Sequence[RunShard]:
+        asked_at_us = self._ports.clock.now_us()
+        control = await self._ports.control.read()
+        self._ports.breaker.observe(control.breaker)
+        session = live_session(control)
+        if session is None:
+            self._runner.forget()
+            return ()
+        if not session.single:
+            return await self._planner.run(until_us)
+        slot = session.generation * MOST_SHARDS
+        await self._runner.run(session, slot, Deadline(until_us), control=control, asked_at_us=asked_at_us)
+        return ()
+
+    async def run_shard(self, wanted: RunShard, run_us: int) -> None:
+        """A message's invocation: run a shard for about ``run_us``, once it is free.
+
+        It was asked for ahead of time: so it waits for the present run to end, and goes on where that leaves off.
+        Returns early when the shard is run by others for long, or there is nothing to run.
+        """
+        slot = wanted.generation * MOST_SHARDS + wanted.shard
+        clock = self._ports.clock
         try:
+            while True:
+                seen = await self._ports.shards.cursor(wanted.session_id, slot)
+                now_us = clock.now_us()
+                if seen is None or seen.closed:
+                    return
+                if self._runner.is_free(seen):
+                    break
+                if not may_wait_for(seen, now_us) or now_us > seen.runs_until_us + WIND_UP_US:
+                    return
+                await clock.sleep_until(now_us + WAIT_POLL_US)
             control = await self._ports.control.read()
             self._ports.breaker.observe(control.breaker)
-            held = await self._hold(control)
-            if held is None:
+            session = live_session(control)
+            if session is None or session.single or _place(session) != (wanted.session_id, wanted.generation):
                 return
-            self._held = None  # Kept only if the run ends in order.
-            if await ShardRun(self._ports, held, control, until_us).run():
-                self._held = held
-        except ShardLostError:
-            telemetry.warning(logger, "shard_lost")
+            deadline = Deadline(clock.now_us() + run_us)
+            await self._runner.run(session, slot, deadline, control=control, asked_at_us=now_us, seen=seen)
         except StorageUnavailableError as error:
             telemetry.warning(logger, "storage_unavailable", detail=str(error))
 
-    async def _hold(self, control: Control) -> HeldShard | None:
-        """The shard of the active live session, claimed if need be; None when there is nothing to run or to claim."""
-        session = control.session.value if control.session else None
-        if session is None or not session.active or session.mode is not Mode.LIVE:
-            self._held = None
-            return None
-        held = self._held
-        if held is None or held.session.session_id != session.session_id:
-            held = await self._claim(session)
-        return held
 
-    async def _claim(self, session: Session) -> HeldShard | None:
-        ports = self._ports
-        now_us = ports.clock.now_us()
-        stored = await ports.shards.load(session.session_id, 0)
-        try:
-            if stored is None:
-                cursor = _first_cursor(session, owner=ports.instance, now_us=now_us, operation_id=ports.new_id())
-                version = await ports.shards.create(cursor)
-                telemetry.info(logger, "shard_created", session_id=session.session_id)
-                return HeldShard(
-                    session=session, cursor=Versioned(value=cursor, version=version), checkpoint=None, recent=()
-                )
-        except ConflictError:
-            return None  # Another instance was quicker; its lease will be seen next time.
-        if stored.cursor.value.leased_by_other(ports.instance, now_us):
-            return None
-        telemetry.info(logger, "shard_claimed", session_id=session.session_id, from_owner=stored.cursor.value.owner)
-        return HeldShard(session=session, cursor=stored.cursor, checkpoint=stored.checkpoint, recent=stored.recent)
+def live_session(control: Control) -> Session | None:
+    """The active live session."""
+    session = control.session.value if control.session else None
+    return session if session is not None and session.active and session.mode is Mode.LIVE else None
 
 
-def _first_cursor(session: Session, *, owner: str, now_us: int, operation_id: str) -> Cursor:
-    return Cursor(
-        session_id=session.session_id,
-        shard=0,
-        shards=session.shards,
-        lanes=0,
-        owner=owner,
-        lease_until_us=now_us + LEASE_US,
-        heartbeat_us=now_us,
-        operation_id=operation_id,
-    )
+def _place(session: Session) -> tuple[str, int]:
+    return session.session_id, session.generation

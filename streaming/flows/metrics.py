@@ -144,7 +144,7 @@ def _counters(view: StreamView) -> list[Metric]:
             counter("streaming_batches_sent", "Batches that the hub has accepted.", tally.batches_sent),
             counter("streaming_bytes_sent", "Bytes of event bodies that the hub has accepted.", tally.bytes_sent),
             counter("streaming_connection_failures", "Attempts that did not reach the hub.", tally.connection_failures),
-            counter("streaming_bursts_skipped", "Bursts too late to be caught up.", tally.bursts_skipped),
+            counter("streaming_bursts_skipped", "Bursts too late to be caught up.", view.bursts_skipped),
             counter("streaming_circuit_breaker_trips", "Openings of the circuit breaker.", view.breaker.trips),
         )
     )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+import math
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,6 +12,7 @@ import orjson
 
 from shared.clock import MICROSECONDS
 from streaming.core.breaker import BreakerState, BreakerStatus
+from streaming.core.generation import whole_bursts
 from streaming.core.history import last_minute_rate
 from streaming.core.outbox import MOST_LANES
 from streaming.core.session import Mode, Session, Status, status_of
@@ -18,6 +20,9 @@ from streaming.core.tally import Books, DeadLetterTally, Tally, sum_books
 from streaming.flows.census import in_dlq
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from fractions import Fraction
+
     from shared.clock import Clock
     from streaming.core.config import RealtimeConfig
     from streaming.core.cursor import Cursor
@@ -48,6 +53,12 @@ class StreamView:
         return tuple(standing.cursor.value for standing in self.standings)
 
     @property
+    def current(self) -> tuple[Cursor, ...]:
+        """The shards that stream now, those of earlier generations left out."""
+        generation = 0 if self.session is None else self.session.generation
+        return tuple(cursor for cursor in self.cursors if cursor.generation == generation)
+
+    @property
     def dlq_size(self) -> int:
         """Events in the whole dead-letter queue, by the counts."""
         return in_dlq(self.standings) + self.in_dlq_elsewhere
@@ -63,9 +74,20 @@ class StreamView:
     def disrupted(self) -> Counter[str]:
         """By the id of a disruption, how many events it has touched."""
         total: Counter[str] = Counter()
-        for cursor in self.cursors:
-            total.update(cursor.disrupted)
+        for shards in by_generation(self.cursors):
+            # A generation goes on counting where the one before left off.
+            total |= sum((Counter(cursor.disrupted) for cursor in shards), Counter())
         return total
+
+    @property
+    def bursts_planned(self) -> Fraction:
+        """Of the whole stream; a shard's is its part of one."""
+        return whole_bursts([(cursor, cursor.tally.bursts_planned) for cursor in self.cursors])
+
+    @property
+    def bursts_skipped(self) -> int:
+        """Of the whole stream; what shards have skipped of one adds up."""
+        return math.ceil(whole_bursts([(cursor, cursor.tally.bursts_skipped) for cursor in self.cursors]))
 
     @property
     def outbox_pending(self) -> int:
@@ -81,19 +103,22 @@ class StreamView:
         """Why nothing can be sent at the moment."""
         if self.breaker.status is not BreakerStatus.CLOSED and self.config.circuit_breaker_enabled:
             return f"the circuit breaker is {self.breaker.status.value}: {self.breaker.last_category or 'forced'}"
-        return next((cursor.fault for cursor in self.cursors if cursor.fault), None)
+        return next((cursor.fault for cursor in self.current if cursor.fault), None)
 
     @property
     def tick_staleness_seconds(self) -> float:
         """Seconds since the last sign of life of the shard that has been silent longest; 0 without a session."""
         if self.session is None or not self.session.active:
             return 0.0
-        heard_us = min((cursor.heartbeat_us for cursor in self.cursors), default=self.session.started_at_us)
+        open_us = [cursor.heartbeat_us for cursor in self.current if not cursor.closed]
+        # All closed: the next generation's beginning is owed, and it was when the last one closed.
+        closed_us = max((cursor.heartbeat_us for cursor in self.current), default=self.session.started_at_us)
+        heard_us = min(open_us, default=closed_us)
         return max(0, self.now_us - heard_us) / MICROSECONDS
 
     @property
     def rate_last_minute(self) -> float:
-        """Events sent per second over the last minute, all shards; 0 once the session has ended."""
+        """Events sent per second over the last minute, all shards there were in it; 0 once the session has ended."""
         return sum(self._rate_since(cursor, 0) for cursor in self.cursors)
 
     def _rate_since(self, cursor: Cursor, since_us: int) -> float:
@@ -122,7 +147,7 @@ class StreamView:
     @property
     def paced_since_us(self) -> int:
         """When the pace in force began: a start, a resumption, or the last change of interval or burst."""
-        anchors = [cursor.frontier.pace.anchor_us for cursor in self.cursors if cursor.frontier.pace is not None]
+        anchors = [cursor.frontier.pace.anchor_us for cursor in self.current if cursor.frontier.pace is not None]
         return max((*anchors, self.session.not_before_us if self.session else 0))
 
     @property
@@ -132,10 +157,10 @@ class StreamView:
         if session is None or self.status not in {Status.RUNNING, Status.ERROR} or session.mode is Mode.OUTBOX:
             return None  # An outbox has no more to send than a day holds.
         if session.emit_interval_ms <= LONG_INTERVAL_MS:
-            achieved = sum(self._rate_since(cursor, self.paced_since_us) for cursor in self.cursors)
+            achieved = sum(self._rate_since(cursor, self.paced_since_us) for cursor in self.current)
             return achieved / session.events_per_second
         owed_bursts = int(self.streaming_seconds * 1_000 / session.emit_interval_ms) + 1
-        return min(1.0, self.tally.bursts_planned / owed_bursts)
+        return min(1.0, float(self.bursts_planned / owed_bursts))
 
     @property
     def books(self) -> Books:
@@ -211,7 +236,10 @@ class Observer:
         if session is None:
             return []
         session_id = session.value.session_id
-        shards = [standing.cursor.value.shard for standing in await self._shards.standings(session_id)]
+        cursors = [standing.cursor.value for standing in await self._shards.standings(session_id)]
+        # A generation that has just begun has little to show: so the one before is asked, too.
+        made = by_generation([cursor for cursor in cursors if cursor.tally.generated])
+        shards = [cursor.slot for generation in made[-2:] for cursor in generation]
         bodies = await asyncio.gather(*(self._shards.recent(session_id, shard) for shard in shards))
         envelopes = [orjson.loads(body) for shard in bodies for body in shard]
         envelopes.sort(key=lambda envelope: envelope["ingest_timestamp"], reverse=True)
@@ -249,6 +277,14 @@ class Observer:
         if newest != session_id:
             found = {**found, newest: await self._shards.standings(newest)}
         return sum(in_dlq(standings) for each, standings in found.items() if each != session_id)
+
+
+def by_generation(cursors: Sequence[Cursor]) -> list[list[Cursor]]:
+    """Shards that stream, or have streamed, together; the latest generation last."""
+    found: defaultdict[int, list[Cursor]] = defaultdict(list)
+    for cursor in cursors:
+        found[cursor.generation].append(cursor)
+    return [found[generation] for generation in sorted(found)]
 
 
 def books_of(standing: Standing, buried: int) -> Books:

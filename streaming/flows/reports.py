@@ -9,6 +9,7 @@ from shared.clock import MICROSECONDS, to_iso
 from streaming.core.breaker import BreakerStatus  # noqa: TC001 - the API's schema is read off the fields
 from streaming.core.capacity import recommendations
 from streaming.core.session import Status, Wanted
+from streaming.flows.control import overrides_of
 from streaming.flows.validation import measured_capacity
 from streaming.retail.event_types import EVENT_TYPES
 
@@ -106,7 +107,7 @@ def statistics(view: StreamView) -> StatisticsReport:
         circuit_breaker_trips=view.breaker.trips,
         events_pending=books.pending,
         events_redriven=books.redriven,
-        bursts_skipped=tally.bursts_skipped,
+        bursts_skipped=view.bursts_skipped,
         achieved_rate_ratio=None if ratio is None else round(ratio, 4),
         dlq_size=view.dlq_size,
     )
@@ -143,14 +144,13 @@ def books(terms: Books) -> dict[str, Any]:
 
 
 def configuration(view: StreamView, *, hub_name: str | None, connection_string: str | None) -> dict[str, Any]:
-    """``GET /api/stream/config``: what is in force, a running session's pace, which a start may have set, included.
+    """``GET /api/stream/config``: what is in force, included what a start may have set of a running session.
 
     ``connection_string`` is the redacted one, or None.
     """
     config = view.config
     if view.session is not None and view.session.active:
-        pace = {"emit_interval_ms": view.session.emit_interval_ms, "burst": view.session.burst}
-        config = config.model_copy(update=pace)
+        config = config.model_copy(update=overrides_of(view.session))
     capacity = measured_capacity(config, view)
     return {
         "realtime": config.model_dump() | {"azure_connection_string": connection_string},

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import orjson
 
@@ -15,20 +15,23 @@ from streaming.core import plan as planning
 from streaming.core.breaker import BreakerStatus
 from streaming.core.cursor import Progress
 from streaming.core.plan import WindowPlan, share
-from streaming.core.session import Wanted
+from streaming.flows.generations import end_session
 from streaming.flows.intent import Intent
 from streaming.flows.lanes import Lanes
 from streaming.flows.ledger import Ledger
+from streaming.flows.tasks import cancel, result_of
 from streaming.flows.window import WindowRun
-from streaming.ports import ConflictError, ShardLostError, StorageUnavailableError
+from streaming.ports import ShardLostError, StorageUnavailableError
 from streaming.retail.disruption import Disruption
 from streaming.retail.live import BurstRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
+    from streaming.flows.deadline import Deadline
     from streaming.flows.ledger import HeldShard
     from streaming.flows.live import LivePorts
+    from streaming.flows.senders import Sender
     from streaming.ports import Control
 
 logger = logging.getLogger(__name__)
@@ -44,13 +47,25 @@ HAND_BACK_SECONDS: Final = 2.0
 class ShardRun:
     """Runs a held shard's windows. Made for one invocation and thrown away after it."""
 
-    def __init__(self, ports: LivePorts, held: HeldShard, control: Control, until_us: int) -> None:
+    def __init__(
+        self,
+        ports: LivePorts,
+        held: HeldShard,
+        sender: Sender,
+        deadline: Deadline,
+        *,
+        control: Control,
+        asked_at_us: int,
+    ) -> None:
+        """``control``: what is wanted, by a read that began at ``asked_at_us``."""
         self._ports = ports
         self._held = held
-        self._until_us = until_us
+        self._sender = sender
+        self._deadline = deadline
         self._intent = Intent(
             session_id=held.session.session_id,
             control=control,
+            asked_at_us=asked_at_us,
             store=ports.control,
             breaker=ports.breaker,
             config_of=ports.config_of,
@@ -63,7 +78,8 @@ class ShardRun:
             clock=ports.clock,
             instance=ports.instance,
             new_id=ports.new_id,
-            give_up_us=until_us + WIND_UP_US,
+            runs_until_us=deadline.us,
+            give_up_us=deadline.us + WIND_UP_US,
         )
         self._runs: deque[WindowRun] = deque()
         """The windows being run, the front one first; each is for the plan at the same place in the cursor."""
@@ -71,6 +87,7 @@ class ShardRun:
         """The last window that the feeder has taken up."""
         self._closing = False
         self._something_settled = asyncio.Event()
+        deadline.listen(self._something_settled.set)
         self._more_planned = asyncio.Event()
 
     async def run(self) -> bool:
@@ -97,13 +114,14 @@ class ShardRun:
             asyncio.create_task(lanes.work(lane), name=f"lane-{lane}") for lane in range(self._ledger.cursor.lanes)
         ]
         try:
-            in_order = await _result_of(committer, helpers)
+            in_order = await result_of(committer, helpers)
         except asyncio.CancelledError:
-            await _cancel((committer, *helpers))
+            await cancel((committer, *helpers))
             await self._hand_back()
             raise
         finally:
-            await _cancel((committer, *helpers))
+            await cancel((committer, *helpers))
+            lanes.close()
         if self._ledger.letters_written.is_set():
             await self._evict()  # The last letters of all, perhaps: nobody else would look after them.
         return in_order
@@ -112,7 +130,10 @@ class ShardRun:
         """Generate each planned burst and hand it over at its instant."""
         held = self._held
         if held.generator is None:
-            held.generator = self._ports.generators(held.session, shard=0, checkpoint=held.checkpoint)
+            cursor = self._ledger.cursor
+            held.generator = self._ports.generators(
+                held.session, shard=cursor.shard, shards=cursor.shards, checkpoint=held.checkpoint
+            )
         while (plan := await self._next_plan()) is not None:
             # Progress concerns the front window alone; it is empty unless an earlier run was cut short in it.
             progress = Progress() if self._runs else self._ledger.cursor.progress
@@ -132,7 +153,7 @@ class ShardRun:
     async def _warm_links(self) -> None:
         """Open the links in the time before the first burst is due: opened by its sends, they would make it late."""
         if self._ports.breaker.state.status is BreakerStatus.CLOSED:  # Else that is for the trials.
-            await self._ports.publisher.warm(range(self._ledger.cursor.lanes))
+            await self._sender.publisher.warm(range(self._ledger.cursor.lanes))
 
     async def _bound_dead_letters(self) -> None:
         """Keep the dead-letter queue within its size: beside the commits that add to it, so as to delay none."""
@@ -193,16 +214,16 @@ class ShardRun:
             elif (front is not None and front.crowded) or (self._fresh(now_us) and self._ledger.must_write()):
                 await self._ledger.commit_progress(front)
             lanes.nudge()
-            self._closing = self._closing or now_us >= self._until_us
+            self._closing = self._closing or now_us >= self._deadline.us
             self._more_planned.set()
-            if not self._runs and self._over():
-                await self._end_session()
+            if not self._runs and self._over() and await self._finish():
                 return True
             if self._closing and not self._runs:
                 await self._ledger.commit_progress(None, release=True)  # Nobody need wait for a lease to run out.
                 return True
-            if now_us >= self._until_us + WIND_UP_US:
-                await self._ledger.commit_progress(self._runs[0])
+            if now_us >= self._deadline.us + WIND_UP_US:
+                # Whoever goes on, here or elsewhere, makes what isn't settled again: nobody need wait for the lease.
+                await self._ledger.commit_progress(self._runs[0], release=True)
                 return False
 
     def _fresh(self, now_us: int) -> bool:
@@ -228,34 +249,42 @@ class ShardRun:
             return False
         directive = self._intent.directive()
         if directive is None:
-            return self._intent.stopping
+            return self._intent.stopping or self._intent.resharding
         return planning.is_over(self._ledger.cursor.frontier, directive, self._ports.clock.now_us())
 
-    async def _end_session(self) -> None:
-        """Mark the session as ended, unless somebody has changed it meanwhile: then the next tick decides again."""
-        stored, session = self._intent.stored, self._intent.session
-        if stored is None or session is None or not session.active:
-            return
-        reason = "stopped" if session.wanted is Wanted.STOPPED else "duration reached"
-        ended = session.ended(self._ports.clock.now_us(), reason=reason)
-        with contextlib.suppress(ConflictError):
-            await self._ports.control.save_session(ended, version=stored.version)
-            telemetry.info(logger, "session_ended", session_id=session.session_id, reason=reason)
+    async def _finish(self) -> bool:
+        """Nothing is left to do: a single shard ends its session, one of several closes. False: there is, after all.
+
+        A single shard's end is void when somebody has changed the session meanwhile: the next tick decides again. What
+        closes a shard is for good (a stop, an end or a barrier that has come), so closing needs no such condition.
+        """
+        session = self._intent.session
+        if session is not None and session.active and not session.single:
+            await self._ledger.until_stored(self._intent.refresh)
+            if not self._over():
+                return False
+            session = self._intent.session
+        if session is None or not session.active:
+            return True
+        if not session.single:
+            await self._ledger.commit_closed()
+        elif self._intent.stored is not None:
+            await end_session(self._ports, session, version=self._intent.stored.version)
+        return True
 
     async def _lanes_known(self) -> bool:
         """Fix the session's lanes, asking the hub if need be; False when it can't be asked yet, or needn't be."""
         if self._ledger.cursor.lanes:
             return True
         if self._intent.stopping:
-            await self._end_session()  # Nothing is planned without lanes: there is nothing to settle.
+            await self._finish()  # Nothing is planned without lanes: there is nothing to settle.
             return False
-        lanes = self._intent.config.lanes or await self._ports.publisher.partition_count()
+        lanes = self._intent.config.lanes or await self._sender.publisher.partition_count()
         if isinstance(lanes, int):
             self._ledger.fix_lanes(lanes)
             return True
         telemetry.warning(logger, "hub_unreachable", category=lanes.category.value, detail=lanes.detail)
-        directive = self._intent.directive()
-        if directive is not None and planning.owes_nothing(directive, self._ports.clock.now_us()):
+        if self._intent.owes_nothing:
             return True  # It is over, and to count what was skipped takes no lane.
         await self._ledger.commit_fault(f"{lanes.category.value}: {lanes.detail}")
         return False
@@ -273,8 +302,9 @@ class ShardRun:
     def _make_lanes(self) -> Lanes:
         return Lanes(
             lanes=self._ledger.cursor.lanes,
-            deliverer=self._ports.deliverer,
-            publisher=self._ports.publisher,
+            buffer=self._ports.buffer,
+            deliverer=self._sender.deliverer,
+            publisher=self._sender.publisher,
             clock=self._ports.clock,
             policy=lambda: self._intent.policy,
             lease_until_us=lambda: self._ledger.cursor.lease_until_us,
@@ -283,19 +313,3 @@ class ShardRun:
             on_sent=self._ledger.remember,
             on_progress=self._something_settled.set,
         )
-
-
-async def _result_of(committer: asyncio.Task[bool], helpers: Sequence[asyncio.Task[Any]]) -> bool:
-    """The committer's result; a helper that ends with an error ends the run with it."""
-    waiting: set[asyncio.Task[Any]] = {committer, *helpers}
-    while not committer.done():
-        done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        for task in done - {committer}:
-            task.result()
-    return committer.result()
-
-
-async def _cancel(tasks: Sequence[asyncio.Task[Any]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)

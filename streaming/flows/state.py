@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from shared.clock import to_iso
 from streaming.core.cursor import Cursor
 from streaming.core.outbox import Timeline
-from streaming.core.session import Session, WorldSize
+from streaming.core.session import MOST_SHARDS, Session, WorldSize
 from streaming.ports import ConflictError, ShardCommit
 
 if TYPE_CHECKING:
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from shared.clock import Clock
     from streaming.flows.configuration import Configuration
     from streaming.outbox_ports import OutboxStore
-    from streaming.ports import ControlStore, ShardStore
+    from streaming.ports import ControlStore, ShardStore, StoredShard
 
 VERSION: Final = 1
 _IMPORTING: Final = "importing"
 _IMPORTED: Final = "imported"
-_OWNERSHIP: Final = ("owner", "lease_until_us", "heartbeat_us", "operation_id")
+_OWNERSHIP: Final = ("owner", "lease_until_us", "heartbeat_us", "operation_id", "runs_until_us")
 
 
 class StateRefusal(Enum):
@@ -96,9 +96,9 @@ class StateFlow:
         outbox: OutboxStore,
         configuration: Configuration,
         clock: Clock,
-        check_world: Callable[[Session, int, bytes | None], object],
+        check_world: Callable[[Session, Cursor, bytes | None], object],
     ) -> None:
-        """``check_world(session, shard, checkpoint)`` restores a world, and raises if that can't be done."""
+        """``check_world(session, cursor, checkpoint)`` restores a world, and raises if that can't be done."""
         self._control = control
         self._shards = shards
         self._outbox = outbox
@@ -113,11 +113,7 @@ class StateFlow:
             return StateRefusal.STAGING
         control = await self._control.read()
         session = control.session.value if control.session else None
-        stored = (
-            await asyncio.gather(*(self._shards.load(session.session_id, shard) for shard in range(session.shards)))
-            if session
-            else []
-        )
+        stored = await self._stored(session) if session else []
         return StateDocument(
             version=VERSION,
             exported_at=to_iso(self._clock.now_us()),
@@ -134,6 +130,13 @@ class StateFlow:
             ],
             outbox=None if timeline is None else _portable_outbox(timeline.value, await self._outbox.checkpoint()),
         )
+
+    async def _stored(self, session: Session) -> list[StoredShard | None]:
+        """All shards up to the generation that streams. What a change under way has written is written again there."""
+        standings = await self._shards.standings(session.session_id)
+        cursors = [standing.cursor.value for standing in standings]
+        slots = [cursor.slot for cursor in cursors if cursor.generation <= session.generation]
+        return await asyncio.gather(*(self._shards.load(session.session_id, slot) for slot in slots))
 
     async def import_(self, document: StateDocument) -> StateRefusal | None:
         """Put ``document`` in the place of what is here. A session that was active goes on where it stood.
@@ -168,7 +171,7 @@ class StateFlow:
 
     async def _put(self, commit: ShardCommit) -> None:
         """Write a shard, unless an import that broke off has. Raises ``ConflictError`` when there is another one."""
-        stored = await self._shards.cursor(commit.cursor.session_id, commit.cursor.shard)
+        stored = await self._shards.cursor(commit.cursor.session_id, commit.cursor.slot)
         if stored is None or stored.operation_id != _IMPORTED:
             version = await self._shards.create(replace(commit.cursor, operation_id=_IMPORTING))
             await self._shards.commit(replace(commit, version=version))
@@ -182,24 +185,36 @@ class StateFlow:
             session = Session.from_json(document.session)
         except (LookupError, TypeError, ValueError, AttributeError) as error:
             raise MalformedStateError("session: not as an export writes it.") from error
-        if len(document.shards) not in {0, session.shards}:
-            raise MalformedStateError("shards: not as many as the session has.")
-        return session, [self._commit(session, number, shard) for number, shard in enumerate(document.shards)]
+        commits = [self._commit(session, number, shard) for number, shard in enumerate(document.shards)]
+        current = {commit.cursor.shard for commit in commits if commit.cursor.generation == session.generation}
+        shards = set(range(session.shards))
+        # The first generation may not be there as a whole yet: who runs the stream opens the rest of it.
+        if commits and current != shards and (session.generation or not current <= shards):
+            raise MalformedStateError("shards: not those that the session has.")
+        if len({commit.cursor.slot for commit in commits}) < len(commits):
+            raise MalformedStateError("shards: one is there twice.")
+        return session, commits
 
     def _commit(self, session: Session, number: int, shard: ShardState) -> ShardCommit:
         now_us = self._clock.now_us()
         place = f"shards.{number}"
-        nobodys: Mapping[str, Any] = {"owner": "", "lease_until_us": 0, "heartbeat_us": now_us}
+        nobodys: Mapping[str, Any] = {"owner": "", "lease_until_us": 0, "heartbeat_us": now_us, "runs_until_us": 0}
         try:
             cursor = Cursor.from_json({**shard.cursor, **nobodys, "operation_id": _IMPORTED})
             checkpoint = None if shard.checkpoint is None else base64.b64decode(shard.checkpoint, validate=True)
             cursor.to_json()
         except (binascii.Error, LookupError, TypeError, ValueError, AttributeError) as error:
             raise MalformedStateError(f"{place}: not as an export writes it.") from error
-        if (cursor.session_id, cursor.shard, cursor.shards) != (session.session_id, number, session.shards):
+        is_current = cursor.generation == session.generation
+        if (
+            cursor.session_id != session.session_id
+            or not 0 <= cursor.shard < cursor.shards <= MOST_SHARDS
+            or not 0 <= cursor.generation <= session.generation
+            or (is_current and cursor.shards != session.shards)
+        ):
             raise MalformedStateError(f"{place}: belongs to another session or place.")
         try:
-            self._check_world(session, number, checkpoint)
+            self._check_world(session, cursor, checkpoint)
         except Exception as error:
             raise MalformedStateError(f"{place}.checkpoint: no world can be restored from it.") from error
         recent = tuple(envelope.encode() for envelope in shard.recent)

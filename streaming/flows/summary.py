@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from shared import telemetry
 from shared.clock import MICROSECONDS
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from streaming.flows.outbox import OutboxReport
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 LOOK_US: Final = 30 * MICROSECONDS
 """How long a changed ``monitoring_interval`` may go unnoticed."""
@@ -53,15 +55,16 @@ class Summaries:
         """The last interval, counted since 1970, that has its record."""
         self._looked_at_us = 0
 
-    async def beside(self, work: Awaitable[None]) -> None:
+    async def beside(self, work: Awaitable[T]) -> T:
         """Do ``work``, and report meanwhile; at its end too, since it may have been over at once."""
         reporting = asyncio.create_task(self._keep_reporting(), name="summaries")
         try:
-            await work
+            result = await work
         finally:
             reporting.cancel()
             await asyncio.gather(reporting, return_exceptions=True)
         await self._report_if_due()
+        return result
 
     async def _keep_reporting(self) -> None:
         while True:

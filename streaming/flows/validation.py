@@ -10,10 +10,12 @@ from pydantic import ValidationError
 from shared.problems import FieldError
 from streaming.core.capacity import Capacity, capacity_of, recommendations, warnings
 from streaming.core.config import RealtimeConfig, effective
+from streaming.flows.control import ImpossibleShardsError, require_possible
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from streaming.core.session import WorldSize
     from streaming.flows.observe import StreamView
 
 
@@ -30,14 +32,16 @@ class ConfigVerdict:
     capacity: Capacity | None
 
 
-def validate_config(update: Mapping[str, Any], *, view: StreamView) -> ConfigVerdict:
-    """Judge ``update`` on top of what is in force."""
+def validate_config(update: Mapping[str, Any], *, view: StreamView, world: WorldSize) -> ConfigVerdict:
+    """Judge ``update`` on top of what is in force. ``world``: the configured one, for when no stream is live."""
     try:
         config = effective(view.config.model_dump(), update)
+        if "shards" in update:
+            require_possible(config.shards, view.session, world)
     except ValidationError as error:
-        return ConfigVerdict(
-            valid=False, errors=_errors(error), warnings=[], recommendations=[], effective=None, capacity=None
-        )
+        return _invalid(_errors(error))
+    except ImpossibleShardsError as error:
+        return _invalid([FieldError(field="shards", message=str(error))])
     capacity = measured_capacity(config, view)
     return ConfigVerdict(
         valid=True,
@@ -47,6 +51,10 @@ def validate_config(update: Mapping[str, Any], *, view: StreamView) -> ConfigVer
         effective=config,
         capacity=capacity,
     )
+
+
+def _invalid(errors: list[FieldError]) -> ConfigVerdict:
+    return ConfigVerdict(valid=False, errors=errors, warnings=[], recommendations=[], effective=None, capacity=None)
 
 
 def measured_capacity(config: RealtimeConfig, view: StreamView) -> Capacity:

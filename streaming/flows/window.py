@@ -99,7 +99,7 @@ class WindowRun:
                 letter_of(
                     batch,
                     session_id=self._cursor.session_id,
-                    shard=self._cursor.shard,
+                    shard=self._cursor.slot,
                     lane=lane,
                     window=self.plan.window,
                     position=self._settled[lane],

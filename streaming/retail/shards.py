@@ -5,13 +5,33 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from streaming.retail.assortment import Assortments
-from streaming.retail.checkpoint import CheckpointError, load_district, require_fit, shard_of
+from streaming.retail.checkpoint import (
+    Checkpoint,
+    CheckpointError,
+    dump_district,
+    load_district,
+    require_fit,
+    resplit,
+    shard_of,
+    spec_numbers,
+)
 from streaming.retail.district import District
 from streaming.retail.life import Life
 
 if TYPE_CHECKING:
-    from streaming.retail.checkpoint import Checkpoint
-    from streaming.retail.world import World
+    from collections.abc import Sequence
+
+    from streaming.retail.world import World, WorldSpec
+
+
+def require_shards(spec: WorldSpec, shards: int) -> None:
+    """Raises ValueError, in words for whoever asked, if a world can't be streamed by so many shards."""
+    if shards > spec.distribution_centers:
+        raise ValueError(
+            f"{shards} shards are more than the world's {spec.distribution_centers} distribution centers: "
+            "a center and its stores belong to one shard"
+        )
+    require_fit(spec, shards)
 
 
 def districts_of(world: World, shard: int, shards: int, load: float = 1.0) -> list[int]:
@@ -46,3 +66,26 @@ def events_affected(lives: list[Life]) -> dict[str, int]:
         for name, count in life.district.trouble.affected.items():
             affected[name] = affected.get(name, 0) + count
     return affected
+
+
+def beginning(world: World, stream: str, shard: int, shards: int) -> bytes:
+    """The checkpoint of a live shard that has made nothing yet."""
+    lives = begin(world, stream, districts_of(world, shard, shards))
+    return Checkpoint(
+        stream=stream,
+        spec=spec_numbers(world.spec),
+        shard={"turn": 0},
+        districts=tuple(dump_district(life.district) for life in lives),
+    ).encode()
+
+
+def deal(world: World, stream: str, checkpoints: Sequence[bytes | None], shards: int) -> Sequence[bytes | None]:
+    """The checkpoints of ``shards`` live shards, from those of all shards before, in order: a pure function.
+
+    None is a shard that has made nothing yet. Raises what ``resplit`` does.
+    """
+    if not any(checkpoints):
+        return [None] * shards
+    before = len(checkpoints)
+    known = [checkpoint or beginning(world, stream, shard, before) for shard, checkpoint in enumerate(checkpoints)]
+    return resplit(known, before, shards)

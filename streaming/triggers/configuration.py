@@ -8,7 +8,7 @@ import azure.functions as func
 
 from streaming import wiring
 from streaming.flows import reports
-from streaming.flows.control import Refusal
+from streaming.flows.control import ImpossibleShardsError, Refusal
 from streaming.flows.validation import validate_config
 from streaming.triggers.http import answers, body_of, query_of, refuse, reply, within_limit
 from streaming.triggers.requests import ConfigBody, ConnectionBody, NoQuery
@@ -32,13 +32,17 @@ async def put_config(req: func.HttpRequest) -> func.HttpResponse:
     if "azure_connection_string" in update:
         raise refuse(400, "azure_connection_string is a secret: set AZURE_EVENTHUB_CONNECTION_STRING instead.")
     app = wiring.application()
-    changed = await app.control().configure(update)
+    try:
+        changed = await app.control().configure(update)
+    except ImpossibleShardsError as error:
+        raise refuse(400, str(error)) from error
     if isinstance(changed, Refusal):
         raise refuse(409, changed.value)
     return reply(
         {
             "success": True,
-            "message": f"{len(update)} settings changed. A running stream follows within three seconds.",
+            "message": f"{len(update)} settings changed. A running stream follows within three seconds"
+            f"{', with another number of shards in about ten' if 'shards' in update else ''}.",
             "config": await _in_force(app),
         }
     )
@@ -51,7 +55,8 @@ async def validate(req: func.HttpRequest) -> func.HttpResponse:
     """Judge a configuration without setting it: keys that are wrong are the answer, not an error."""
     update = body_of(req, ConfigBody).update()
     await within_limit("validation")
-    return reply(validate_config(update, view=await wiring.application().view()))
+    app = wiring.application()
+    return reply(validate_config(update, view=await app.view(), world=app.world_size))
 
 
 @blueprint.function_name("connection_validate")

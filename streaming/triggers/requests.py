@@ -8,6 +8,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validato
 
 from streaming.core.config import PROFILES
 from streaming.core.outcome import ErrorCategory
+from streaming.core.session import MOST_SHARDS
 from streaming.flows.history import MINUTE, SECONDS_WINDOW_MINUTES
 from streaming.flows.outbox import Phase
 from streaming.flows.overview import Window
@@ -24,7 +25,7 @@ class StartBody(BaseModel):
     duration_minutes: Annotated[float, Field(gt=0, le=525_600)] | None = None
     event_types: Annotated[list[str], Field(min_length=1)] | None = None
     mode: Literal["live", "outbox"] = "live"
-    shards: Annotated[int, Field(ge=1, le=1)] | None = None
+    shards: Annotated[int, Field(ge=1, le=MOST_SHARDS)] | None = None
     seed: Annotated[int, Field(ge=0, le=2**63 - 1)] | None = None
 
 

@@ -10,7 +10,7 @@ from shared.clock import MICROSECONDS, to_iso
 from streaming import wiring
 from streaming.core.session import Mode
 from streaming.flows import reports
-from streaming.flows.control import Refusal, StartRequest
+from streaming.flows.control import ImpossibleShardsError, Refusal, StartRequest
 from streaming.retail.event_types import EVENT_TYPES
 from streaming.triggers.http import answers, body_of, query_of, refuse, reply, within_limit
 from streaming.triggers.requests import NoQuery, StartBody
@@ -32,17 +32,19 @@ async def start(req: func.HttpRequest, stage: func.Out[str]) -> func.HttpRespons
     if app.hub_problems:
         missing = " ".join(f"{problem.setting} {problem.message}" for problem in app.hub_problems)
         raise refuse(400, f"There is nothing to send to: {missing}")
-    session = await app.control().start(
-        StartRequest(
-            emit_interval_ms=body.emit_interval_ms,
-            burst=body.burst,
-            duration_minutes=body.duration_minutes,
-            event_types=body.event_types,
-            mode=Mode(body.mode),
-            shards=body.shards,
-            seed=body.seed,
-        )
+    request = StartRequest(
+        emit_interval_ms=body.emit_interval_ms,
+        burst=body.burst,
+        duration_minutes=body.duration_minutes,
+        event_types=body.event_types,
+        mode=Mode(body.mode),
+        shards=body.shards,
+        seed=body.seed,
     )
+    try:
+        session = await app.control().start(request)
+    except ImpossibleShardsError as error:
+        raise refuse(400, str(error)) from error
     if isinstance(session, Refusal):
         raise refuse(409, session.value)
     if session.mode is Mode.OUTBOX:

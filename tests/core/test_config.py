@@ -45,7 +45,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "dlq_max_size": (1, 1_000_000),
     "max_catch_up_seconds": (1, 86_400),
     "lanes": (0, 2_000),
-    "shards": (1, 1),
+    "shards": (1, 100),
 }
 WHOLE = sorted(BOUNDS.keys() - {"backoff_multiplier"})
 SWITCHES = ["circuit_breaker_enabled", "enable_dead_letter_queue"]

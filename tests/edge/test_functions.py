@@ -70,12 +70,22 @@ QUEUES = {
     "outbox_drain_poison": "retail-outbox-drain-poison",
     "outbox_stage": "retail-outbox-stage",
     "outbox_stage_poison": "retail-outbox-stage-poison",
+    "shard_run": "retail-shard-run",
+    "shard_run_poison": "retail-shard-run-poison",
 }
 
 INDEX = """
 import json, function_app
 functions = [
-    {"name": function.get_function_name(), "trigger": function.get_trigger().get_dict_repr()}
+    {
+        "name": function.get_function_name(),
+        "trigger": function.get_trigger().get_dict_repr(),
+        "outputs": [
+            binding.get_dict_repr()["queueName"]
+            for binding in function.get_bindings()
+            if binding.get_dict_repr()["direction"].value == 1 and binding.get_dict_repr()["type"] == "queue"
+        ],
+    }
     for function in function_app.app.get_functions()
 ]
 print(json.dumps(functions, default=lambda value: getattr(value, "value", str(value))))
@@ -130,6 +140,10 @@ def test_queue_functions(name: str, functions: dict[str, dict[str, object]]) -> 
 
 def test_every_queue_has_its_poison_function() -> None:
     assert {f"{queue}-poison" for queue in QUEUES.values() if not queue.endswith("-poison")} <= set(QUEUES.values())
+
+
+def test_the_timer_asks_for_runners_by_the_queue_that_they_wait_for(functions: dict[str, dict[str, object]]) -> None:
+    assert functions["stream_tick"]["outputs"] == [QUEUES["shard_run"]]
 
 
 def test_queues_follow_the_prefix() -> None:

@@ -27,17 +27,25 @@ class Writes:
         self.reads = 0
         self._fatal = fatal
         self._takes_effect = takes_effect
+        self.dead = False
+        """Whether the process is gone: what is left of its tasks writes no more."""
+
+    def end_at(self, number: int) -> None:
+        """End the process at its ``number``-th write from now on."""
+        self._fatal = self.count + number
 
     def watch(self, store: Any) -> Any:
         return _Watched(store, self)
 
     async def around(self, write: Callable[[], Any]) -> Any:
+        if self.dead:
+            raise Killed
         self.count += 1
-        fatal = self.count == self._fatal
-        if fatal and not self._takes_effect:
+        self.dead = self.count == self._fatal
+        if self.dead and not self._takes_effect:
             raise Killed
         result = await write()
-        if fatal:
+        if self.dead:
             raise Killed
         return result
 

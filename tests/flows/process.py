@@ -12,6 +12,7 @@ from shared.clock import MICROSECONDS
 from streaming.core.event import Event
 from streaming.core.session import WorldSize
 from streaming.flows.breaker import CircuitBreaker
+from streaming.flows.buffer import Buffer
 from streaming.flows.census import Census
 from streaming.flows.configuration import Configuration
 from streaming.flows.control import ControlFlow
@@ -20,14 +21,15 @@ from streaming.flows.deliver import Deliverer
 from streaming.flows.live import LiveFlow, LivePorts
 from streaming.flows.observe import Observer
 from streaming.flows.redrive import Redriver
+from streaming.flows.senders import Sender, Senders
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from shared.clock import Clock
     from streaming.adapters.memory_publisher import MemoryPublisher
     from streaming.core.session import Session
-    from streaming.ports import ControlStore, DeadLetterStore, ShardStore
+    from streaming.ports import ControlStore, DeadLetterStore, Dealer, GeneratorFactory, ShardStore
     from streaming.retail.live import BurstRequest
 
 WORLD = WorldSize(stores=5, distribution_centers=1, products=100, customers=100)
@@ -64,6 +66,16 @@ class CountingGenerator:
         return orjson.dumps(self._made)
 
 
+def _counting(session: Session, *, shard: int, shards: int, checkpoint: bytes | None) -> CountingGenerator:
+    assert (shard, shards) == (0, 1)
+    return CountingGenerator(session, checkpoint)
+
+
+async def _deal_counts(session: Session, checkpoints: Sequence[bytes | None], shards: int) -> Sequence[bytes | None]:
+    assert (session.shards, len(checkpoints), shards) == (1, 1, 1)
+    return checkpoints
+
+
 class Process:
     """One function app process: it has a memory of its own, and shares storage and hub with others."""
 
@@ -78,8 +90,13 @@ class Process:
         publisher: MemoryPublisher,
         clock: Clock,
         environment: Mapping[str, str] | None = None,
+        world: WorldSize = WORLD,
+        generators: GeneratorFactory = _counting,
+        deal: Dealer = _deal_counts,
+        number: int | None = None,
     ) -> None:
-        number = next(self._numbers)
+        """``number`` tells processes apart; it is in the ids of sessions that are started here."""
+        number = next(self._numbers) if number is None else number
         draw = random.Random(number).random  # noqa: S311 - jitter, the same in every run
         ids = itertools.count()
         configuration = Configuration(environment or {})
@@ -98,10 +115,11 @@ class Process:
             LivePorts(
                 control=control,
                 shards=shards,
-                publisher=publisher,
-                deliverer=deliverer,
+                senders=Senders(lambda _number: Sender(publisher=publisher, deliverer=deliverer)),
+                buffer=Buffer(),
                 breaker=self.breaker,
-                generators=lambda session, *, shard, checkpoint: CountingGenerator(session, checkpoint),  # noqa: ARG005 - one shard
+                generators=generators,
+                deal=deal,
                 clock=clock,
                 instance=f"process-{number}",
                 new_id=lambda: f"{number}-{next(ids)}",
@@ -122,7 +140,7 @@ class Process:
             shards=shards,
             breaker=self.breaker,
             configuration=configuration,
-            world=WORLD,
+            world=world,
             clock=clock,
             seed=1,
             new_suffix=lambda: f"{number:04x}",

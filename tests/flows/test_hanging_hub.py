@@ -78,7 +78,7 @@ class Stage:
         )
         self.steps_us: list[int] = []
         self.heartbeats_us: list[int] = []
-        deliverer = self.process.live._ports.deliverer
+        deliverer = self.process.live._ports.senders.first.deliverer
         deliver, write = deliverer.deliver, shards.commit
 
         async def timed(events: Sequence[Event], terms: Terms) -> Delivery:

@@ -22,6 +22,7 @@ from tests.flows.process import WORLD, Process
 from tests.flows.virtual_clock import VirtualClock
 
 if TYPE_CHECKING:
+    from streaming.core.cursor import Cursor
     from streaming.core.session import Session
 
 
@@ -35,7 +36,7 @@ OUTBOX = OutboxState(
 )
 
 
-def check_world(_session: Session, _shard: int, checkpoint: bytes | None) -> None:
+def check_world(_session: Session, _cursor: Cursor, checkpoint: bytes | None) -> None:
     if checkpoint is not None:
         orjson.loads(checkpoint)
 

@@ -82,7 +82,7 @@ class TableDeadLetterStore:
         return tuple(
             Shelf(
                 standing=standing,
-                outlines=tuple(outline for outline in outlines if outline.shard == standing.cursor.value.shard),
+                outlines=tuple(outline for outline in outlines if outline.shard == standing.cursor.value.slot),
             )
             for standing in standings
         )

@@ -8,7 +8,7 @@ Table ``<prefix>streams``
 |                                 | ``control|config``          | the configuration keys that were stored             |
 |                                 | ``control|session``         | the active session, or the last one                 |
 |                                 | ``sessions|<session>``      | the index: every session as of its last write       |
-| ``shard|<session>|<shard>``     | ``live|checkpoint|<part>``  | the retail world at the start of the front window   |
+| ``shard|<session>|<slot>``      | ``live|checkpoint|<part>``  | the retail world at the start of the front window   |
 |                                 | ``live|cursor``             | the cursor: its ETag guards the whole partition     |
 |                                 | ``live|dead-letters``       | what became of dead letters; guards ``dlq|…``       |
 |                                 | ``live|recent|<part>``      | the last envelopes sent                             |
@@ -30,8 +30,9 @@ Table ``<prefix>outbox``
 |                                 | ``purge|head``              | how far a closed lane's pages have been removed     |
 |                                 | dead letters, recent, …     | as in a shard's partition                           |
 
-``<slot>`` is the epoch's number times 10 000 plus the lane, so that lanes and shards can be told apart by it.
-``<shard>``, ``<part>`` have three digits, ``<hour mod 48>`` two, ``<epoch>`` six, ``<page>`` ten.
+A shard's ``<slot>`` is its generation times 100 plus its number; a lane's is the epoch's number times 10 000 plus the
+lane, so that lanes and shards can be told apart by it. ``<slot>`` has three digits or more, ``<part>`` three,
+``<hour mod 48>`` two, ``<epoch>`` six, ``<page>`` ten.
 """
 
 from __future__ import annotations
@@ -97,8 +98,8 @@ def session_row(session_id: str) -> str:
     return f"sessions|{session_id}"
 
 
-def shard_partition(session_id: str, shard: int) -> str:
-    return f"shard|{session_id}|{shard:03d}"
+def shard_partition(session_id: str, slot: int) -> str:
+    return f"shard|{session_id}|{slot:03d}"
 
 
 def shard_partitions(session_id: str) -> RowRange:

@@ -29,16 +29,22 @@ if TYPE_CHECKING:
 
 
 def cursor_entity(cursor: Cursor) -> Entity:
-    partition = keys.shard_partition(cursor.session_id, cursor.shard)
+    partition = keys.shard_partition(cursor.session_id, cursor.slot)
     return entity(partition, keys.CURSOR, text_properties("json", dump_json(cursor.to_json())))
+
+
+def first_entities(cursor: Cursor, checkpoint: bytes | None) -> list[Entity]:
+    """A cursor, and the world that belongs to it."""
+    entities = [cursor_entity(cursor)]
+    if checkpoint is not None:
+        entities += data_entities(entities[0]["PartitionKey"], keys.CHECKPOINT, checkpoint, {})
+    return entities
 
 
 def commit_entities(commit: ShardCommit) -> list[Entity]:
     """Everything that ``commit`` writes, the cursor first."""
-    entities = [cursor_entity(commit.cursor)]
+    entities = first_entities(commit.cursor, commit.checkpoint)
     partition = entities[0]["PartitionKey"]
-    if commit.checkpoint is not None:
-        entities += data_entities(partition, keys.CHECKPOINT, commit.checkpoint, {})
     if commit.recent is not None:
         entities += recent_entities(partition, commit.recent)
     if commit.ended_hour is not None:
@@ -60,17 +66,19 @@ def read_shard(rows: Sequence[Row]) -> StoredShard | None:
 
 
 def read_standings(rows: Sequence[Row]) -> tuple[Standing, ...]:
-    """Where shards stand, out of the ``STANDING`` rows of their partitions."""
+    """Where shards stand, out of the ``STANDING`` rows of their partitions, in the order of slots."""
     resolved = {
         row.properties["PartitionKey"]: Versioned(value=read_resolved(row), version=row.version)
         for row in rows
         if row.key == keys.RESOLVED
     }
-    return tuple(
+    standings = [
         Standing(cursor=read_cursor(row), resolved=resolved.get(row.properties["PartitionKey"]))
         for row in rows
         if row.key == keys.CURSOR
-    )
+    ]
+    # Not the order of rows: beyond the tenth generation a slot has a digit more.
+    return tuple(sorted(standings, key=lambda standing: standing.cursor.value.slot))
 
 
 def read_recent(rows: Sequence[Row]) -> tuple[bytes, ...]:

@@ -10,7 +10,7 @@ from streaming.adapters.tables.client import CALL_SECONDS, WRITE_SECONDS, bounde
 from streaming.adapters.tables.dead_letters import read_letters
 from streaming.adapters.tables.shard_rows import (
     commit_entities,
-    cursor_entity,
+    first_entities,
     read_cursor,
     read_hour,
     read_recent,
@@ -54,13 +54,12 @@ class TableShardStore:
                 if now is not None and now.version == stored.cursor.version:
                     return stored
 
-    async def create(self, cursor: Cursor) -> str:
-        """As the port says; a cursor that is already there with this ``operation_id`` is this very one."""
+    async def create(self, cursor: Cursor, checkpoint: bytes | None = None) -> str:
         async with bounded(CALL_SECONDS):
             try:
-                return await self._tables.write([cursor_entity(cursor)], version=None)
+                return await self._tables.write(first_entities(cursor, checkpoint), version=None)
             except ConflictError:
-                stored = await self._stored(cursor.session_id, cursor.shard)
+                stored = await self._stored(cursor.session_id, cursor.slot)
                 if stored is None or stored.value.operation_id != cursor.operation_id:
                     raise
                 return stored.version
@@ -125,7 +124,7 @@ class TableShardStore:
 
     async def _recognize(self, commit: ShardCommit, error: ConflictError | StorageUnavailableError) -> str:
         """Find out what became of ``commit``, which ended in ``error``."""
-        stored = await self._stored(commit.cursor.session_id, commit.cursor.shard)
+        stored = await self._stored(commit.cursor.session_id, commit.cursor.slot)
         if stored is not None and stored.value.operation_id == commit.cursor.operation_id:
             return stored.version
         if stored is not None and stored.version == commit.version:

@@ -62,6 +62,8 @@ SECOND = replace(
     seconds={1_780_000_000: Slot(10, 1, 2, 5_000_000_000)},
     hour=Hour(hour=494_444, minutes={0: Slot(1, 2, 3, 4), 59: Slot(5, 6, 7, 8)}),
     fault="The hub refuses: „später“.",
+    runs_until_us=NOW_US + 60_000_000,
+    closed=True,
 )
 LETTER = DeadLetter(
     letter_id="01780000000123456-6-1-0-0",
@@ -148,6 +150,41 @@ async def test_an_empty_checkpoint_and_no_recent_events_are_something_to_store(s
     assert stored is not None
     assert stored.checkpoint == b""
     assert stored.recent == ()
+
+
+async def test_a_shard_may_begin_with_a_world(storage: Storage) -> None:
+    world = noise(2 << 20)  # The largest that there is.
+    version = await storage.shards.create(FIRST, world)
+
+    expected = StoredShard(cursor=Versioned(value=FIRST, version=version), checkpoint=world, recent=())
+    assert await storage.other_shards.load(SESSION, 2) == expected
+    with pytest.raises(ConflictError):
+        await storage.other_shards.create(replace(FIRST, operation_id="operation-x"), b"another world")
+    assert await storage.other_shards.create(FIRST, world) == version
+    assert await storage.shards.load(SESSION, 2) == expected
+
+
+async def test_a_creation_whose_answer_is_lost_is_done_with_its_world(storage: Storage) -> None:
+    storage.lose_answers()
+    with pytest.raises(StorageUnavailableError):
+        await storage.shards.create(FIRST, b"world")
+    await storage.come_back()
+
+    version = await storage.shards.create(FIRST, b"world")
+    expected = StoredShard(cursor=Versioned(value=FIRST, version=version), checkpoint=b"world", recent=())
+    assert await storage.shards.load(SESSION, 2) == expected
+
+
+async def test_each_generation_has_partitions_of_its_own_and_standings_are_in_their_order(storage: Storage) -> None:
+    cursors = [replace(FIRST, generation=generation, shard=shard) for generation in (10, 0, 9, 1) for shard in (1, 0)]
+    for cursor in cursors:
+        await storage.shards.create(replace(cursor, operation_id=f"opened-{cursor.slot}"))
+
+    standings = await storage.other_shards.standings(SESSION)
+    assert [standing.cursor.value.slot for standing in standings] == [0, 1, 100, 101, 900, 901, 1_000, 1_001]
+    assert (await storage.shards.cursor(SESSION, 1_001)) == replace(
+        FIRST, generation=10, shard=1, operation_id="opened-1001"
+    )
 
 
 async def test_a_second_creation_is_a_conflict_unless_it_is_the_same_one(storage: Storage) -> None:
