@@ -20,7 +20,7 @@ import orjson
 
 BENCHMARKS = (
     *("generation", "encoding", "live", "outbox", "cost", "pacing", "steady", "cold_start", "dead_letters"),
-    "dashboard",
+    *("dashboard", "shards", "scale"),
 )
 PACKAGES = ("azure-eventhub", "azure-data-tables", "azure-functions", "orjson", "pydantic")
 FOLDER = Path(__file__).parent

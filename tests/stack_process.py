@@ -138,6 +138,14 @@ class StackProcess:
 
     def children(self, named: str = "") -> list[int]:
         """The processes that it looks after, whose command line has ``named`` in it."""
+        return self._children_of(self.pid, named)
+
+    def workers(self) -> list[int]:
+        """The processes that run functions, where there are several."""
+        (supervisor,) = self.children("functions_host")
+        return self._children_of(supervisor)
+
+    def _children_of(self, parent: int, named: str = "") -> list[int]:
         table = subprocess.run(
             ["ps", "-eo", "pid=,ppid=,args="],  # noqa: S607  (ps of the machine)
             capture_output=True,
@@ -145,7 +153,7 @@ class StackProcess:
             check=True,
         ).stdout
         rows = [line.split(None, 2) for line in table.splitlines()]
-        return [int(row[0]) for row in rows if int(row[1]) == self.pid and named in row[2]]
+        return [int(row[0]) for row in rows if int(row[1]) == parent and named in row[2]]
 
     def end_child(self, named: str, how: signal.Signals = signal.SIGKILL) -> None:
         """Send a signal to the one child whose command line has ``named`` in it; returns when it has gone."""

@@ -22,7 +22,7 @@ ASK_AGAIN_US: Final = 10_000_000
 """A message that has not brought a runner by then may be lost."""
 ARRIVAL_US: Final = 6_000_000
 """How long after it was asked for a runner that has an instance has come."""
-GRACE_US: Final = 500_000
+GRACE_US: Final = 300_000
 """How long a shard that was given back is left to a runner that waits for it."""
 RUN_HERE_US: Final = 30_000_000
 """How long the timer's own process runs a shard before it offers it to others again."""

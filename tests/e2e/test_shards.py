@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from bench.services import children_of
 from local.stack.services import hub_connection_string
 from streaming.core.plan import share
 from streaming.retail.world import World, WorldSpec
@@ -42,8 +41,7 @@ def change_to(stack: StackProcess, shards: int) -> None:
 
 def kill_a_worker(stack: StackProcess) -> None:
     """kill -9 of one of the processes that run functions; another one takes its place."""
-    (supervisor,) = stack.children("functions_host")
-    victim = children_of(supervisor)[0]
+    victim = stack.workers()[0]
     os.kill(victim, signal.SIGKILL)
     wait_until(lambda: not process_runs(victim), f"the end of worker {victim}")
 
