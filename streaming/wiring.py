@@ -261,7 +261,7 @@ class Application:
             outbox=self._outbox_store,
             configuration=self.configuration,
             clock=self.clock,
-            check_world=_check_world,
+            check_world=check_world,
         )
 
     async def diagnostics(self) -> Diagnostics:
@@ -542,7 +542,8 @@ def deal_now(session: Session, checkpoints: Sequence[bytes | None], shards: int)
     return sharding.deal(_world(session.seed, session.world), session.session_id, checkpoints, shards)
 
 
-def _check_world(session: Session, cursor: Cursor, checkpoint: bytes | None) -> None:
+def check_world(session: Session, cursor: Cursor, checkpoint: bytes | None) -> None:
+    """Restore a shard's world, to see that it can be done. Raises whatever is wrong with it."""
     make_generator(session, shard=cursor.shard, shards=cursor.shards, checkpoint=checkpoint)
 
 

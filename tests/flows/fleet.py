@@ -59,10 +59,11 @@ class Fleet:
         self._numbers = itertools.count()
         """Each fleet's processes count from 0, so that the same test makes the same events."""
         self._listeners = listeners
-        self.operator = self._process(Writes())
+        self.operator = self.process()
         """Where requests are answered; it runs nothing."""
 
-    def _process(self, writes: Writes) -> Process:
+    def process(self, writes: Writes | None = None) -> Process:
+        writes = writes or Writes()
         return Process(
             control=writes.watch(self.control),
             shards=writes.watch(self.shards),
@@ -102,7 +103,7 @@ class Fleet:
     async def _place(self, number: int, timer: asyncio.Lock, instant_us: int) -> None:
         """A place where a process runs, and another one after it has been killed."""
         while self.clock.now_us() < instant_us:
-            process = self._process(self.writes[number])
+            process = self.process(self.writes[number])
             tasks = [asyncio.create_task(self._tick(process, timer, instant_us))]
             if self._listeners:
                 tasks.append(asyncio.create_task(self._listen(process, instant_us)))
