@@ -23,7 +23,9 @@ ASK_AGAIN_US: Final = 10_000_000
 ARRIVAL_US: Final = 6_000_000
 """How long after it was asked for a runner that has an instance has come."""
 GRACE_US: Final = 300_000
-"""How long a shard that was given back is left to a runner that waits for it."""
+"""How long a shard that this process gives back is left to a runner that waits for it."""
+RUNNERS_GRACE_US: Final = 1_000_000
+"""How long one that a runner gives back is left to the next: it may have to fetch its message yet."""
 RUN_HERE_US: Final = 30_000_000
 """How long the timer's own process runs a shard before it offers it to others again."""
 PATIENCE_US: Final = 8_000_000
@@ -64,10 +66,16 @@ def staff(
             here[cursor.shard] = here_until_us[cursor.shard]
         elif (asked := asked_us.get(cursor.shard, 0)) <= now_us - ASK_AGAIN_US:
             ask.append(cursor.shard)
-        elif now_us - cursor.lease_until_us >= GRACE_US:
+        elif now_us - cursor.lease_until_us >= _grace_us(cursor, here_until_us.get(cursor.shard, 0)):
             arrived_us = asked + ARRIVAL_US
             here[cursor.shard] = arrived_us if arrived_us - now_us > AHEAD_US // 2 else now_us + RUN_HERE_US
     return Staffing(ask=tuple(ask), here=here)
+
+
+def _grace_us(cursor: Cursor, here_until_us: int) -> int:
+    """A run here ends soon after its time, and so does not a later one of somebody else."""
+    was_here = 0 <= cursor.lease_until_us - here_until_us < RUN_HERE_US
+    return GRACE_US if was_here else RUNNERS_GRACE_US
 
 
 def may_wait_for(cursor: Cursor, now_us: int) -> bool:

@@ -15,6 +15,7 @@ from streaming.core.staffing import (
     GRACE_US,
     PATIENCE_US,
     RUN_HERE_US,
+    RUNNERS_GRACE_US,
     may_wait_for,
     staff,
 )
@@ -60,11 +61,19 @@ def test_a_held_shard_is_asked_for_ahead_of_its_runs_end_and_once() -> None:
 
 
 def test_a_shard_that_stays_free_is_run_here_until_a_runner_may_have_come() -> None:
-    given_back = replace(FREE, owner="somebody", lease_until_us=NOW - GRACE_US)
-    assert here(replace(given_back, lease_until_us=NOW - GRACE_US + 1), asked_us={1: NOW - 1}) == {}
+    given_back = replace(FREE, owner="somebody", lease_until_us=NOW - RUNNERS_GRACE_US)
+    assert here(replace(given_back, lease_until_us=NOW - RUNNERS_GRACE_US + 1), asked_us={1: NOW - 1}) == {}
     assert here(given_back, asked_us={1: NOW - 1_000_000}) == {1: NOW - 1_000_000 + ARRIVAL_US}
     assert here(given_back, asked_us={1: NOW - ARRIVAL_US}) == {1: NOW + RUN_HERE_US}
     assert here(given_back) == {}, "it is asked for first"
+
+
+def test_a_shard_that_was_run_here_is_offered_for_a_moment_only() -> None:
+    given_back = replace(FREE, owner="timer", lease_until_us=NOW - GRACE_US)
+    asked_us, until = {1: NOW - ARRIVAL_US}, {1: NOW - GRACE_US - 900_000}
+    assert here(given_back, asked_us=asked_us, until=until) == {1: NOW + RUN_HERE_US}
+    assert here(replace(given_back, lease_until_us=NOW - GRACE_US + 1), asked_us=asked_us, until=until) == {}
+    assert here(given_back, asked_us=asked_us, until={1: NOW - 70_000_000}) == {}, "somebody else has run it since"
 
 
 def test_a_run_that_was_cut_short_goes_on_at_once() -> None:
@@ -109,4 +118,4 @@ def test_no_shard_is_free_for_long_though_nobody_ever_comes(shards: int, pauses_
         for shard, cursor in enumerate(cursors):
             free_us = 0 if cursor.leased(now_us) else now_us - max(cursor.lease_until_us, free_since[shard])
             # Two looks, an ask that came between them, and the grace.
-            assert free_us <= 3 * (max([*pauses_ms, 1_000]) * 1_000 + 1) + GRACE_US
+            assert free_us <= 3 * (max([*pauses_ms, 1_000]) * 1_000 + 1) + RUNNERS_GRACE_US
