@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from shared import telemetry
 from streaming.core.generation import after_closing, first_cursor, next_cursors
-from streaming.core.session import MOST_SHARDS, Reshard
+from streaming.core.session import MOST_SHARDS, Reshard, Wanted
 from streaming.ports import ConflictError
 
 if TYPE_CHECKING:
@@ -43,7 +43,8 @@ class Generations:
         session = stored.value
         standings = await self._ports.shards.standings(session.session_id)
         cursors = _of(standings, session.generation)
-        if len(cursors) < session.shards and not (cursors and all(cursor.closed for cursor in cursors)):
+        # Also when those that are there have closed already: what the missing ones owe is owed, unless by a stop.
+        if len(cursors) < session.shards and session.wanted is not Wanted.STOPPED:
             cursors = await self._open(control, session, cursors)
         if any(not cursor.closed for cursor in cursors):
             return cursors

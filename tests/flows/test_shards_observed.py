@@ -180,3 +180,35 @@ def test_shards_that_run_at_once_have_a_sender_each_and_later_ones_use_them_agai
     with senders.one() as again:
         assert again is first
     assert made == [0, 1]
+
+
+async def test_a_stream_whose_hub_is_away_from_the_start_changes_its_shards_once_it_is_back() -> None:
+    fleet = Fleet(2)
+    fleet.hub.away = SendFailed(category=ErrorCategory.CONNECTION_ERROR, detail="scripted")
+    await fleet.start(emit_interval_ms=500, burst=BURST, shards=4, duration_minutes=2)
+    await fleet.run_until(seconds(10))
+    assert (await fleet.view()).fault == "connection_error: scripted"
+    await fleet.operator.control.configure({"shards": 2})
+    await fleet.run_until(seconds(40))
+    assert (await fleet.session()).shards == 4
+    fleet.hub.away = None
+    await fleet.run_until(seconds(140))
+    view = await fleet.view()
+    assert (view.session.shards, view.session.end_reason) == (2, "duration reached")
+    assert view.tally.generated == 240 * BURST
+    await fleet.assert_nothing_lost_doubled_or_reordered(burst=BURST)
+
+
+@pytest.mark.parametrize("changes", [False, True])
+async def test_a_stream_of_shards_whose_hub_stays_away_ends_with_its_duration(changes: bool) -> None:
+    fleet = Fleet(2)
+    fleet.environment["max_catch_up_seconds"] = "30"
+    fleet.hub.away = SendFailed(category=ErrorCategory.CONNECTION_ERROR, detail="scripted")
+    await fleet.start(emit_interval_ms=500, burst=BURST, shards=4, duration_minutes=1)
+    await fleet.run_until(seconds(10))
+    if changes:
+        await fleet.operator.control.configure({"shards": 3})
+    await fleet.run_until(seconds(180))
+    view = await fleet.view()
+    assert (view.status, view.session.end_reason) == (Status.STOPPED, "duration reached")
+    assert (view.tally.generated, view.books.balanced) == (0, True)
