@@ -379,6 +379,7 @@ class Application:
             breaker=self._breaker,
             configuration=self.configuration,
             world=self.world_size,
+            day_scale=self.settings.outbox.day_scale,
             clock=self.clock,
             seed=self.settings.world.seed,
             new_suffix=lambda: secrets.token_hex(2),

@@ -14,7 +14,7 @@ from shared import telemetry
 from shared.clock import MICROSECONDS, to_iso
 from streaming.core.session import Mode, Session, Wanted
 from streaming.ports import ConflictError
-from streaming.retail.shards import require_shards
+from streaming.retail.shards import require_shards, require_stageable
 from streaming.retail.world import WorldSpec
 
 if TYPE_CHECKING:
@@ -48,8 +48,8 @@ class Refusal(Enum):
     BUSY = "Somebody else was changing the same thing. Try again."
 
 
-class ImpossibleShardsError(Exception):
-    """The world can't be streamed by so many shards; the message says why."""
+class ImpossibleWorldError(Exception):
+    """The world can't be streamed by so many shards, or staged; the message says why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +84,7 @@ class ControlFlow:
         breaker: CircuitBreaker,
         configuration: Configuration,
         world: WorldSize,
+        day_scale: float,
         clock: Clock,
         seed: int,
         new_suffix: Callable[[], str],
@@ -96,6 +97,7 @@ class ControlFlow:
         self._breaker = breaker
         self._configuration = configuration
         self._world = world
+        self._day_scale = day_scale
         self._clock = clock
         self._seed = seed
         self._new_suffix = new_suffix
@@ -103,7 +105,7 @@ class ControlFlow:
     async def start(self, request: StartRequest) -> Session | Refusal:
         """Begin a session. The breaker is reset.
 
-        Raises ``pydantic.ValidationError`` for an impossible pace, and ``ImpossibleShardsError``.
+        Raises ``pydantic.ValidationError`` for an impossible pace, and ``ImpossibleWorldError``.
         """
         control = await self._control.read()
         if control.session is not None and control.session.value.active:
@@ -118,6 +120,8 @@ class ControlFlow:
         session = self._session(request, config, now_us)
         if session.mode is Mode.LIVE:
             require_possible(session.shards, session, self._world)
+        else:
+            _require(lambda: require_stageable(_spec(session.world), self._day_scale))
         await self._breaker.renew()
         try:
             await self._control.save_session(session, version=control.session.version if control.session else None)
@@ -173,7 +177,7 @@ class ControlFlow:
     async def configure(self, update: Mapping[str, Any]) -> RealtimeConfig | Refusal:
         """Store ``update`` and apply it to the running session; returns what is in force then.
 
-        Raises ``pydantic.ValidationError`` naming each wrong key, and ``ImpossibleShardsError``.
+        Raises ``pydantic.ValidationError`` naming each wrong key, and ``ImpossibleWorldError``.
         """
         for _ in range(_TRIES):
             control = await self._control.read()
@@ -250,12 +254,20 @@ def overrides_of(session: Session) -> dict[str, int]:
 
 
 def require_possible(shards: int, session: Session | None, configured: WorldSize) -> None:
-    """Raises ``ImpossibleShardsError`` if neither the live session's world nor, without one, the configured can do."""
+    """Raises ``ImpossibleWorldError`` if neither the live session's world nor, without one, the configured can do."""
     world = session.world if session is not None and session.active and session.mode is Mode.LIVE else configured
+    _require(lambda: require_shards(_spec(world), shards))
+
+
+def _require(check: Callable[[], None]) -> None:
     try:
-        require_shards(WorldSpec(seed=0, **asdict(world)), shards)
+        check()
     except ValueError as error:
-        raise ImpossibleShardsError(f"{str(error)[0].upper()}{str(error)[1:]}.") from error
+        raise ImpossibleWorldError(f"{str(error)[0].upper()}{str(error)[1:]}.") from error
+
+
+def _spec(world: WorldSize) -> WorldSpec:
+    return WorldSpec(seed=0, **asdict(world))
 
 
 def _stop(session: Session, now_us: int) -> Session:

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from shared.problems import FieldError
 from streaming.core.capacity import Capacity, capacity_of, recommendations, warnings
 from streaming.core.config import RealtimeConfig, effective
-from streaming.flows.control import ImpossibleShardsError, require_possible
+from streaming.flows.control import ImpossibleWorldError, require_possible
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,7 +40,7 @@ def validate_config(update: Mapping[str, Any], *, view: StreamView, world: World
             require_possible(config.shards, view.session, world)
     except ValidationError as error:
         return _invalid(_errors(error))
-    except ImpossibleShardsError as error:
+    except ImpossibleWorldError as error:
         return _invalid([FieldError(field="shards", message=str(error))])
     capacity = measured_capacity(config, view)
     return ConfigVerdict(

@@ -8,6 +8,7 @@ from streaming.retail.assortment import Assortments
 from streaming.retail.checkpoint import (
     Checkpoint,
     CheckpointError,
+    WorldTooLargeError,
     dump_district,
     load_district,
     require_fit,
@@ -32,6 +33,17 @@ def require_shards(spec: WorldSpec, shards: int) -> None:
             "a center and its stores belong to one shard"
         )
     require_fit(spec, shards)
+
+
+def require_stageable(spec: WorldSpec, scale: float) -> None:
+    """Raises ValueError, in words for whoever asked, if a world's days can't be staged at ``scale``."""
+    try:
+        require_fit(spec, 1, scale)
+    except WorldTooLargeError as error:
+        raise ValueError(
+            "a day is staged in one piece, and the world is too large for that: choose fewer stores or products, "
+            "or a smaller OUTBOX_DAY_SCALE"
+        ) from error
 
 
 def districts_of(world: World, shard: int, shards: int, load: float = 1.0) -> list[int]:

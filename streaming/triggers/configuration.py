@@ -8,7 +8,7 @@ import azure.functions as func
 
 from streaming import wiring
 from streaming.flows import reports
-from streaming.flows.control import ImpossibleShardsError, Refusal
+from streaming.flows.control import ImpossibleWorldError, Refusal
 from streaming.flows.validation import validate_config
 from streaming.triggers.http import answers, body_of, query_of, refuse, reply, within_limit
 from streaming.triggers.requests import ConfigBody, ConnectionBody, NoQuery
@@ -34,7 +34,7 @@ async def put_config(req: func.HttpRequest) -> func.HttpResponse:
     app = wiring.application()
     try:
         changed = await app.control().configure(update)
-    except ImpossibleShardsError as error:
+    except ImpossibleWorldError as error:
         raise refuse(400, str(error)) from error
     if isinstance(changed, Refusal):
         raise refuse(409, changed.value)

@@ -10,7 +10,7 @@ from shared.clock import MICROSECONDS, to_iso
 from streaming import wiring
 from streaming.core.session import Mode
 from streaming.flows import reports
-from streaming.flows.control import ImpossibleShardsError, Refusal, StartRequest
+from streaming.flows.control import ImpossibleWorldError, Refusal, StartRequest
 from streaming.retail.event_types import EVENT_TYPES
 from streaming.triggers.http import answers, body_of, query_of, refuse, reply, within_limit
 from streaming.triggers.requests import NoQuery, StartBody
@@ -43,7 +43,7 @@ async def start(req: func.HttpRequest, stage: func.Out[str]) -> func.HttpRespons
     )
     try:
         session = await app.control().start(request)
-    except ImpossibleShardsError as error:
+    except ImpossibleWorldError as error:
         raise refuse(400, str(error)) from error
     if isinstance(session, Refusal):
         raise refuse(409, session.value)

@@ -137,6 +137,7 @@ class OutboxProcess:
             breaker=self.breaker,
             configuration=configuration,
             world=WORLD,
+            day_scale=1.0,
             clock=stage.clock,
             seed=1,
             new_suffix=lambda: f"{number:04x}",

@@ -141,6 +141,7 @@ class Process:
             breaker=self.breaker,
             configuration=configuration,
             world=world,
+            day_scale=1.0,
             clock=clock,
             seed=1,
             new_suffix=lambda: f"{number:04x}",

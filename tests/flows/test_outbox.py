@@ -15,9 +15,10 @@ from shared.clock import MICROSECONDS
 from streaming.adapters.memory_publisher import Fault
 from streaming.core.batching import lane_of
 from streaming.core.outcome import ErrorCategory, SendFailed
+from streaming.flows.control import ImpossibleWorldError
 from streaming.flows.outbox import Phase
 from tests.flows.killing import Killed, Writes
-from tests.flows.outbox_process import DAY_EVENTS, LANES, OutboxProcess, Stage
+from tests.flows.outbox_process import DAY_EVENTS, LANES, WORLD, OutboxProcess, Stage
 from tests.flows.virtual_clock import NOON
 
 
@@ -61,6 +62,18 @@ async def test_a_day_is_staged_drained_at_the_streams_rate_and_followed_by_the_n
     stored = (await stage.control.read()).session
     assert stored is not None
     assert stored.value.end_reason == "duration reached"
+
+
+async def test_a_world_too_large_to_be_staged_is_refused_before_anything_starts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(
+        "tests.flows.outbox_process.WORLD", replace(WORLD, stores=1_000, products=10_000, customers=1_000)
+    )
+    stage = Stage()
+    with pytest.raises(ImpossibleWorldError, match=r"^A day is staged in one piece, .* OUTBOX_DAY_SCALE\.$"):
+        await stage.process().start()
+    assert (await stage.control.read()).session is None
 
 
 async def test_the_rate_is_the_streams_over_all_lanes() -> None:

@@ -13,7 +13,7 @@ from shared.clock import MICROSECONDS
 from streaming.adapters.memory_publisher import Fault
 from streaming.core.outcome import ErrorCategory, SendFailed
 from streaming.core.session import Status
-from streaming.flows.control import LEAD_US, ImpossibleShardsError, Refusal, Stopped
+from streaming.flows.control import LEAD_US, ImpossibleWorldError, Refusal, Stopped
 from tests.flows.fleet import Fleet
 from tests.flows.killing import Writes
 from tests.flows.virtual_clock import NOON
@@ -295,10 +295,10 @@ async def test_a_single_shard_becomes_several_and_one_again() -> None:
 
 async def test_requests_for_impossible_shards_are_refused_in_words() -> None:
     fleet = Fleet(1)
-    with pytest.raises(ImpossibleShardsError, match=r"^7 shards are more than the world's 6 distribution centers"):
+    with pytest.raises(ImpossibleWorldError, match=r"^7 shards are more than the world's 6 distribution centers"):
         await fleet.start(shards=7)
     await fleet.start(shards=6)
-    with pytest.raises(ImpossibleShardsError, match=r"^7 shards are more than the world's 6 distribution centers"):
+    with pytest.raises(ImpossibleWorldError, match=r"^7 shards are more than the world's 6 distribution centers"):
         await fleet.operator.control.configure({"shards": 7})
     assert (await fleet.control.read()).config is None
 
