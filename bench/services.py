@@ -59,9 +59,10 @@ class Services:
         try:
             yield application
         finally:
-            await application._publisher.close()  # noqa: SLF001 - a functions host never closes one: its process ends
-            await application._tables.close()  # noqa: SLF001 - likewise
-            await application._outbox_tables.close()  # noqa: SLF001 - likewise
+            # A functions host never closes them: its process ends.
+            await application.adapters.publisher.close()
+            await application.adapters.tables.close()
+            await application.adapters.outbox_tables.close()
 
 
 @contextlib.contextmanager

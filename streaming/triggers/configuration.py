@@ -7,7 +7,6 @@ from typing import Any
 import azure.functions as func
 
 from streaming import wiring
-from streaming.flows import reports
 from streaming.flows.control import ImpossibleWorldError, Refusal
 from streaming.flows.validation import validate_config
 from streaming.triggers.http import answers, body_of, query_of, refuse, reply, within_limit
@@ -70,6 +69,4 @@ async def validate_connection(req: func.HttpRequest) -> func.HttpResponse:
 
 
 async def _in_force(app: wiring.Application) -> dict[str, Any]:
-    return reports.configuration(
-        await app.view(), hub_name=app.hub_name, connection_string=app.redacted_connection_string
-    )
+    return app.in_force(await app.view())

@@ -27,7 +27,7 @@ PAUSE_SECONDS: Final = 0.05
 
 async def main(name: str) -> None:
     application = Application(os.environ)
-    control = application._control_store
+    control = application.adapters.control
     policy = DeliveryPolicy.of(application.configuration.of(await control.read()))
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(_look(application, control))

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from shared.clock import MICROSECONDS
-from streaming import wiring
 from streaming.adapters.memory_dead_letters import MemoryDeadLetterStore
 from streaming.adapters.memory_publisher import MemoryPublisher
 from streaming.adapters.memory_stores import MemoryControlStore, MemoryShardStore
 from streaming.core.plan import share
 from streaming.core.session import Session, WorldSize
 from streaming.flows.control import StartRequest
+from streaming.wiring import worlds
 from tests.flows.killing import Killed, Writes
 from tests.flows.process import TICK_US, Process
 from tests.flows.virtual_clock import VirtualClock
@@ -72,7 +72,7 @@ class Fleet:
             clock=self.clock,
             environment=self.environment,
             world=WORLD,
-            generators=wiring.make_generator,
+            generators=worlds.make_generator,
             deal=_deal,
             number=next(self._numbers),
         )
@@ -198,7 +198,7 @@ class Fleet:
 
 async def _deal(session: Session, checkpoints: Sequence[bytes | None], shards: int) -> Sequence[bytes | None]:
     """Without a thread, whose time the clock doesn't know."""
-    return wiring.deal_now(session, checkpoints, shards)
+    return worlds.deal_now(session, checkpoints, shards)
 
 
 async def _both(command: Awaitable[Any], running: Awaitable[None]) -> tuple[Any, None]:

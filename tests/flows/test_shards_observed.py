@@ -9,7 +9,6 @@ import orjson
 import pytest
 
 from shared.clock import MICROSECONDS
-from streaming import wiring
 from streaming.adapters.memory_publisher import Fault
 from streaming.adapters.memory_table import MemoryOutboxStore
 from streaming.core.outcome import ErrorCategory, SendFailed
@@ -24,6 +23,7 @@ from streaming.flows.senders import Sender, Senders
 from streaming.flows.state import ShardState, StateDocument, StateFlow
 from streaming.retail.disruption import DisruptionType
 from streaming.retail.world import World, WorldSpec
+from streaming.wiring import worlds
 from tests.flows.fleet import WORLD, Fleet
 from tests.flows.virtual_clock import NOON
 
@@ -148,7 +148,7 @@ def state_of(fleet: Fleet) -> StateFlow:
         outbox=MemoryOutboxStore(),
         configuration=Configuration({}),
         clock=fleet.clock,
-        check_world=wiring.check_world,
+        check_world=worlds.check_world,
     )
 
 
