@@ -186,10 +186,14 @@ class Replenishment:
         if not on_hand:
             return False
         count = f"count_{district.tag}-{number:x}"
-        frame = Frame(f"store_{district.stores[store].store_id}", count)
         reason = "DAMAGED" if draw[5] < FULL // 2 else "LOST"
         self.take_from_store(
-            store, frame, product=product, quantity=min(on_hand, 1 + (draw[6] & 1)), reason=reason, source=count
+            store,
+            district.frames[store],  # A count is no visit, order or shipment.
+            product=product,
+            quantity=min(on_hand, 1 + (draw[6] & 1)),
+            reason=reason,
+            source=count,
         )
         return True
 

@@ -154,10 +154,11 @@ class Contract:
             sale = source
         created = event_type in {"receipt_created", "online_order_created"}
         expect(envelope["parent_event_id"] == (None if created else sale), "parent_event_id", envelope)
-        # Those of a visit are held to it elsewhere, and what is counted on a shelf belongs to nothing else.
-        counted = payload.get("reason") in {"SALE", "RETURN", "DAMAGED", "LOST"}
-        if event_type not in _OF_A_VISIT and not payload.get("receipt_id") and not counted:
-            whole = payload.get("order_id") or payload.get("shipment_id") or source
+        # Those of a visit are held to it elsewhere.
+        reason = payload.get("reason")
+        if event_type not in _OF_A_VISIT and not payload.get("receipt_id") and reason not in {"SALE", "RETURN"}:
+            counted = reason in {"DAMAGED", "LOST"}  # on a shelf: by nobody's visit, order or shipment
+            whole = None if counted else payload.get("order_id") or payload.get("shipment_id") or source
             expect(envelope["session_id"] == whole, "session_id", envelope)
         if event_type not in _OF_A_PURCHASE:
             expect(envelope["correlation_id"] is None, "correlation only of attribution", envelope)
