@@ -51,6 +51,7 @@ class DeadLetter:
     last_failure_us: int
     session_id: str
     shard: int
+    """Its slot: 100 times the generation plus the shard; of an outbox lane 10 000 times the epoch plus the lane."""
     lane: int
     window: int
     first_burst: int
