@@ -37,7 +37,7 @@ def sent(stack: StackProcess) -> int:
 def least_generated(stack: StackProcess, *, generation: int) -> int:
     """The events of the shard that has made the fewest in this generation."""
     cursors = [shard["cursor"] for shard in ask(stack, "GET", "/api/state/export")["shards"]]
-    return min(cursor["tally"]["generated"] for cursor in cursors if cursor["generation"] == generation)
+    return min(int(cursor["tally"]["generated"]) for cursor in cursors if cursor["generation"] == generation)
 
 
 def change_to(stack: StackProcess, shards: int) -> None:
