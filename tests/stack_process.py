@@ -167,7 +167,7 @@ class StackProcess:
             self.url + path, method=method, data=None if body is None else json.dumps(body).encode()
         )
         try:
-            with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310  (always http)
+            with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS / 3) as answer:  # noqa: S310  (always http)
                 return answer.status, json.loads(answer.read())
         except urllib.error.HTTPError as refused:
             with refused:

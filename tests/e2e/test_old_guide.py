@@ -176,7 +176,7 @@ def test_the_manual_reset(stack: StackProcess) -> None:
 
 @pytest.mark.parametrize("path", ["/health", f"{BASE}/health"])
 def test_the_probes(path: str, stack: StackProcess) -> None:
-    assert ask(stack, path)["status"] == "healthy"
+    wait_until(lambda: ask(stack, path)["status"] == "healthy", "health")
 
 
 def test_the_scrape_config_finds_what_the_rules_read(stack: StackProcess) -> None:

@@ -121,7 +121,13 @@ def test_a_host_killed_at_any_moment_loses_nothing(tmp_path: Path) -> None:
 
 def test_what_the_hub_refuses_becomes_dead_letters_that_can_be_sent_again(tmp_path: Path) -> None:
     with StackProcess(tmp_path, "--no-stream") as stack:
-        config = {"retry_attempts": 0, "circuit_breaker_enabled": False, "max_batch_size": 100}
+        # With time enough for every batch: what fails fails by the hub's refusal alone.
+        config = {
+            "batch_timeout_ms": 10_000,
+            "circuit_breaker_enabled": False,
+            "max_batch_size": 100,
+            "retry_attempts": 0,
+        }
         assert stack.ask("PUT", "/api/stream/config", config)[0] == 200
         HubFaults(stack).put({"kind": "server-busy", "count": 3})
         body = {"mode": "outbox", "emit_interval_ms": 10, "burst": 100, "seed": SEED}
@@ -146,7 +152,7 @@ def test_what_the_hub_refuses_becomes_dead_letters_that_can_be_sent_again(tmp_pa
 
 def test_a_clear_while_draining_answers_with_what_it_cleared(tmp_path: Path) -> None:
     with StackProcess(tmp_path, "--no-stream") as stack:
-        body = {"mode": "outbox", "emit_interval_ms": 100, "burst": 20, "seed": SEED}
+        body = {"mode": "outbox", "emit_interval_ms": 1_000, "burst": 20, "seed": SEED}
         assert stack.ask("POST", "/api/stream/start", body)[0] == 200
         wait_until(lambda: outbox(stack)["generated_day"] == "2026-03-02", "a staged day")
         wait_until(lambda: outbox(stack)["sent"] > 0, "events that are sent")

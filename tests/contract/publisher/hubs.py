@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from streaming.ports import Publisher
 
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 120.0
 """How long a test waits for what must come, before it fails."""
 
 

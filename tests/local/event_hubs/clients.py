@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from local.event_hubs import EventHubsBroker
 
-PATIENCE_SECONDS = 30
+PATIENCE_SECONDS = 120
 
 SDK_LEAVES_SOCKETS = pytest.mark.filterwarnings("ignore:Exception ignored in:pytest.PytestUnraisableExceptionWarning")
 """When a connection breaks, the SDK drops its socket without closing it. (The broker's are counted after each test.)"""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from local.event_hubs import EventHubsBroker
 
-PATIENCE_SECONDS = 20
+PATIENCE_SECONDS = 120
 Kind = TypeVar("Kind", bound=Performative)
 SOURCE, TARGET = 0x28, 0x29
 

@@ -18,7 +18,7 @@ from local.paths import ROOT
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_PATIENCE_SECONDS = 60
+_PATIENCE_SECONDS = 120
 
 
 @pytest.fixture
