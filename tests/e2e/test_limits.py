@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
 import urllib.error
 import urllib.request
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
+from streaming.flows.rate_limits import PATIENCE_SECONDS
 from tests.stack_process import StackProcess
 
 if TYPE_CHECKING:
@@ -23,6 +26,23 @@ def refusal(stack: StackProcess, path: str, body: bytes) -> tuple[int, int]:
     except urllib.error.HTTPError as refused:
         with refused:
             return refused.code, int(refused.headers.get("retry-after", 0))
+
+
+def counted_until_refused(stack: StackProcess, path: str, body: bytes) -> int:
+    """How many calls were allowed before one was refused, without those that may not have been counted.
+
+    A limit never waits long for storage: a call that was answered late may be one of those.
+    """
+    counted = 0
+    for call in range(100):
+        asked = time.monotonic()
+        status, wait_seconds = refusal(stack, path, body)
+        if status == HTTPStatus.TOO_MANY_REQUESTS:
+            assert call >= 2, path
+            assert 1 <= wait_seconds <= 60
+            return counted
+        counted += time.monotonic() - asked < PATIENCE_SECONDS
+    raise AssertionError(f"{path} is never refused")
 
 
 def test_pages_of_allowed_origins_may_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,11 +70,7 @@ def test_limits_hold_over_all_workers(tmp_path: Path, monkeypatch: pytest.Monkey
             "/api/disruption/create": b'{"disruption_type": "inventory_shortage", "target_id": "store_1"}',
             "/api/config/validate": b"{}",
         }.items():
-            allowed = [refusal(stack, path, body)[0] for _ in range(2)]
-            assert 429 not in allowed, path
-            status, wait_seconds = refusal(stack, path, body)
-            assert status == 429, path
-            assert 1 <= wait_seconds <= 60
+            assert counted_until_refused(stack, path, body) <= 2, path
         # Validating connection strings is counted together with validating configurations.
         assert refusal(stack, "/api/stream/validate-connection", b'{"connection_string": "x"}')[0] == 429
         assert stack.ask("GET", "/api/stream/status")[0] == 200

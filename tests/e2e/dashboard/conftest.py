@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from local.chromium import ARGUMENTS, ensure_chromium
-from tests.e2e.dashboard.page import Dashboard
+from tests.e2e.dashboard.page import PATIENCE_MS, Dashboard
 from tests.stack_process import StackProcess, wait_until
 
 if TYPE_CHECKING:
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 def browser() -> Iterator[Browser]:
     """Gone before another module's tests: Playwright's event loop would be in the way of asynchronous ones."""
     with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=ensure_chromium(), args=list(ARGUMENTS))
+        running = playwright.chromium.launch(
+            executable_path=ensure_chromium(), args=list(ARGUMENTS), timeout=PATIENCE_MS
+        )
         yield running
         running.close()
 

@@ -262,10 +262,15 @@ def test_a_staged_day_is_seen_drained_and_cleared(stack: StackProcess, dashboard
         code, outbox = stack.ask("GET", "/api/stream/outbox/status")
         return int(outbox["pending"]) if code == 200 else 0
 
+    def staged() -> bool:
+        code, outbox = stack.ask("GET", "/api/stream/outbox/status")
+        return code == 200 and outbox["pending"] > 1_000 and outbox["staging_day"] is None
+
     start(stack, dashboard, mode="outbox", emit_interval_ms=1_000, burst=1)
-    wait_until(lambda: pending() > 1_000, "a day to be staged")
+    wait_until(staged, "a day to be staged")
     expect(dashboard.shown("status.mode")).to_have_text("outbox")
     assert stack.ask("POST", "/api/stream/stop")[0] == 200
+    wait_until(lambda: stack.status().get("status") == "stopped", "the end of the session")
     expect(dashboard.shown("outbox.pending")).not_to_have_text("0")
     before = pending()
     dashboard.press("outbox-drain")

@@ -89,7 +89,7 @@ def test_a_refusal_is_told_in_its_words_and_forgotten_when_it_is_over(stack: Sta
         expect(dashboard.get("banner")).to_contain_text("The numbers are from")
         expect(dashboard.page.locator("body")).to_have_attribute("data-connection", "stale")
         dashboard.page.unroute_all()
-        dashboard.press("retry-now")
+        dashboard.get("retry-now").dispatch_event("click")  # It may have tried by itself by now, and be hidden.
         expect(dashboard.get("banner")).to_be_hidden()
         dashboard.await_answer()
 
@@ -111,16 +111,18 @@ def test_in_the_background_it_asks_rarely_and_in_front_at_once(stack: StackProce
         page.clock.install()
         page.add_init_script(
             "let hidden = false; Object.defineProperty(document, 'hidden', { get: () => hidden });"
-            "window.hide = (value) => { hidden = value; document.dispatchEvent(new Event('visibilitychange')); };"
+            "window.hide = (value) => {"
+            " hidden = value; document.dispatchEvent(new Event('visibilitychange')); return Date.now(); };"
         )
         dashboard.load()
         dashboard.await_answer()
         for _ in range(3):
             with page.expect_response(is_overview):
                 page.clock.run_for(2_000)
-        page.evaluate("hide(true)")
+        hidden_ms = page.evaluate("hide(true)")
         asked = len(dashboard.asked)
-        page.clock.run_for(29_000)
+        page.clock.pause_at((hidden_ms + 15_000) / 1_000)  # From here on, this machine's time doesn't count.
+        page.clock.run_for(14_000)
         page.evaluate("fetch('health').then((answer) => answer.json())")  # Whatever had been asked would be seen now.
         assert [url for url in dashboard.asked[asked:] if "overview" in url] == []
         with page.expect_response(is_overview):

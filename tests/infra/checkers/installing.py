@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import platform
@@ -10,15 +9,16 @@ import shutil
 import subprocess
 import sys
 import threading
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from local.chromium import APT_GET, APT_LOCK
+from local.file_lock import exclusively
 from local.node import ensure_node, ensure_packages
 from local.paths import STATE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
 HERE: Final = Path(__file__).parent
 _STATE: Final = STATE / "checkers"
@@ -30,7 +30,7 @@ def python_environment(name: str) -> Path:
     folder = _STATE / f"{name}-{sys.version_info[0]}.{sys.version_info[1]}"
     digest = hashlib.sha256(requirements.read_bytes()).hexdigest()
     stamp = folder / ".installed"
-    with _exclusively(name):
+    with exclusively(_STATE / f".{name}.lock"):
         if not stamp.exists() or stamp.read_text(encoding="utf-8") != digest:
             run([sys.executable, "-m", "venv", "--clear", str(folder)])
             pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
@@ -73,7 +73,7 @@ def _of_prometheus(name: str) -> Path:
     if found := shutil.which(name):
         return Path(found)
     program = _STATE / "prometheus" / "usr" / "bin" / name
-    with _exclusively("prometheus"):
+    with exclusively(APT_LOCK):
         if not program.exists():
             if shutil.which("apt-get") is None:
                 raise AssertionError(f"{name} is not on the PATH: install Prometheus, then try again")
@@ -81,10 +81,10 @@ def _of_prometheus(name: str) -> Path:
             shutil.rmtree(downloads, ignore_errors=True)
             downloads.mkdir(parents=True)
             try:
-                run(["apt-get", "download", "prometheus"], folder=downloads)
+                run([*APT_GET, "download", "prometheus"], folder=downloads)
             except AssertionError:  # The lists of packages were never fetched, or are old.
-                run(["apt-get", "update", "-qq"])
-                run(["apt-get", "download", "prometheus"], folder=downloads)
+                run([*APT_GET, "update"])
+                run([*APT_GET, "download", "prometheus"], folder=downloads)
             (package,) = downloads.glob("*.deb")
             run(["dpkg-deb", "--extract", str(package), str(_STATE / "prometheus")])
             shutil.rmtree(downloads)
@@ -123,15 +123,9 @@ def cached(name: str, make: Callable[[], str]) -> str:
     if not kept.exists():
         kept.parent.mkdir(parents=True, exist_ok=True)
         answer = make()
+        if not answer.startswith("{"):
+            return answer  # No schema, or no answer at all: whoever is next asks again.
         draft = kept.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
         draft.write_text(answer, encoding="utf-8")
         draft.replace(kept)
     return kept.read_text(encoding="utf-8")
-
-
-@contextmanager
-def _exclusively(name: str) -> Iterator[None]:
-    _STATE.mkdir(parents=True, exist_ok=True)
-    with (_STATE / f".{name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

@@ -14,6 +14,7 @@ from azure.storage.queue import QueueClient
 
 from local.azurite import Azurite, StoragePorts
 from local.errors import LocalError
+from local.stack.ports import free_ports
 from tests.processes import process_runs
 
 if TYPE_CHECKING:
@@ -36,13 +37,16 @@ def test_tables_queues_and_blobs_answer_the_real_sdks(azurite: Azurite) -> None:
 
 
 def test_a_restart_keeps_the_ports_and_every_write(tmp_path: Path) -> None:
-    with Azurite(location=tmp_path / "data", log_path=tmp_path / "log") as azurite:
-        before = azurite.ports
-        with TableServiceClient.from_connection_string(azurite.connection_string) as tables:
-            tables.create_table("kept").create_entity({"PartitionKey": "p", "RowKey": "r"})
-            azurite.restart()
-            assert azurite.ports == before
-            assert tables.get_table_client("kept").get_entity("p", "r")["RowKey"] == "r"
+    blob, queue, table = free_ports(3)  # Not of those that outgoing connections are given while it is stopped.
+    before = StoragePorts(blob=blob, queue=queue, table=table)
+    with (
+        Azurite(location=tmp_path / "data", log_path=tmp_path / "log", ports=before) as azurite,
+        TableServiceClient.from_connection_string(azurite.connection_string) as tables,
+    ):
+        tables.create_table("kept").create_entity({"PartitionKey": "p", "RowKey": "r"})
+        azurite.restart()
+        assert azurite.ports == before
+        assert tables.get_table_client("kept").get_entity("p", "r")["RowKey"] == "r"
 
 
 def test_a_taken_port_is_said_in_one_line(azurite: Azurite, tmp_path: Path) -> None:

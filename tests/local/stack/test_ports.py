@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.server
 import socket
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,13 @@ def test_a_free_port_passes() -> None:
 
 def test_free_ports_are_different() -> None:
     assert len(set(free_ports(8))) == 8
+
+
+def test_what_was_handed_out_is_handed_to_nobody_else() -> None:
+    """As it isn't listened to yet, its being free says nothing."""
+    with ThreadPoolExecutor(8) as pool:
+        found = [port for ports in pool.map(free_ports, [3] * 200) for port in ports]
+    assert len(set(found)) == len(found) == 600
 
 
 def test_a_port_of_another_program_names_the_option() -> None:
