@@ -40,7 +40,7 @@ class HubFaults:
             method=method,
             data=None if body is None else json.dumps(body).encode(),
         )
-        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - always http
+        with urllib.request.urlopen(request, timeout=180) as answer:  # noqa: S310 - always http
             return json.loads(answer.read())
 
     def _control_port(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import re
@@ -124,17 +125,15 @@ class StackProcess:
         process.wait()
         self._close(process)
 
-    def wait_for_line(self, pattern: str) -> re.Match[str]:
-        """The first line that matches, from its beginning."""
-        found: list[re.Match[str]] = []
+    def wait_for_line(self, pattern: str, *, times: int = 1) -> None:
+        """Until so many lines match, from their beginning."""
 
         def said() -> bool:
-            found.extend(match for line in list(self._lines) if (match := re.match(pattern, line)))
-            assert found or self._process is None or self._process.poll() is None, f"it ended:\n{self.output}"
-            return bool(found)
+            enough = sum(bool(re.match(pattern, line)) for line in list(self._lines)) >= times
+            assert enough or self._process is None or self._process.poll() is None, f"it ended:\n{self.output}"
+            return enough
 
-        wait_until(said, f"a line like {pattern!r} in:\n{self.output}")
-        return found[0]
+        wait_until(said, f"{times} lines like {pattern!r}")
 
     def children(self, named: str = "") -> list[int]:
         """The processes that it looks after, whose command line has ``named`` in it."""
@@ -171,8 +170,8 @@ class StackProcess:
                 return answer.status, json.loads(answer.read())
         except urllib.error.HTTPError as refused:
             with refused:
-                return refused.code, json.loads(refused.read() or b"null")
-        except (OSError, ValueError):
+                return refused.code, _json(refused)
+        except (OSError, ValueError, http.client.HTTPException):
             return 0, None
 
     def status(self) -> dict[str, Any]:
@@ -190,3 +189,11 @@ class StackProcess:
         assert process.stdout is not None
         self._reader.join()
         process.stdout.close()
+
+
+def _json(refused: urllib.error.HTTPError) -> Any:
+    """None for a body that is none: a host that is being stopped answers in plain text."""
+    try:
+        return json.loads(refused.read() or b"null")
+    except (OSError, ValueError, http.client.HTTPException):
+        return None

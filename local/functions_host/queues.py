@@ -45,7 +45,9 @@ class QueueListener:
     options: QueueOptions
     runner: FunctionRunner
     invisible_seconds: float = INVISIBLE_SECONDS
-    """How long a message is hidden while it is processed; renewed at half-life."""
+    """How long a message is hidden while it is processed."""
+    renew_seconds: float | None = None
+    """How often it is hidden again; None: at half-life."""
     first_pause_seconds: float = 0.1
     """The pause after a poll that found nothing; it doubles up to the largest of ``options``."""
     _in_process: set[asyncio.Task[None]] = field(default_factory=set)
@@ -171,7 +173,7 @@ class QueueListener:
 
     async def _renew(self, queue: QueueClient, message: QueueMessage) -> None:
         while True:
-            await asyncio.sleep(self.invisible_seconds / 2)
+            await asyncio.sleep(self.renew_seconds or self.invisible_seconds / 2)
             with suppress(StorageError):
                 renewed = await queue.update_message(message, visibility_timeout=int(self.invisible_seconds))
                 message.pop_receipt = renewed.pop_receipt

@@ -110,11 +110,11 @@ def test_a_host_killed_at_any_moment_loses_nothing(tmp_path: Path) -> None:
             "POST", "/api/stream/start", {"mode": "outbox", "emit_interval_ms": 100, "burst": 100, "seed": SEED}
         )
         assert code == 200
-        for _ in range(2):
+        for kill in (1, 2):
             beyond = stack.status().get("events_sent", 0) + chance.randint(0, 1_500)
             wait_until(lambda beyond=beyond: stack.status().get("events_sent", 0) >= beyond, f"{beyond} events")  # type: ignore[misc]  # bound for the loop
             stack.end_child("functions_host")
-            stack.wait_for_line("the functions host is back")
+            stack.wait_for_line("the functions host is back", times=kill)
         stop_after_days(stack, 2)
         assert_every_event_once(stack, received(stack))
 

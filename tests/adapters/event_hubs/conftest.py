@@ -8,7 +8,7 @@ import pytest
 
 from local.event_hubs import EventHubsBroker
 from streaming.adapters.event_hubs.publisher import EventHubsPublisher
-from tests.contract.publisher.hubs import connection_to
+from tests.contract.publisher.hubs import PATIENCE_SECONDS, connection_to
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -22,6 +22,6 @@ async def broker() -> AsyncIterator[EventHubsBroker]:
 
 @pytest.fixture
 async def publisher(broker: EventHubsBroker) -> AsyncIterator[EventHubsPublisher]:
-    made = EventHubsPublisher(connection_to(broker), open_timeout_seconds=2.0)
+    made = EventHubsPublisher(connection_to(broker), open_timeout_seconds=PATIENCE_SECONDS)
     yield made
     await made.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from typing import TYPE_CHECKING
 
@@ -60,7 +61,11 @@ async def test_a_malformed_setting() -> None:
     assert "AZURE_EVENTHUB_CONNECTION_STRING has a malformed Endpoint" in report.message
 
 
-async def test_a_name_that_does_not_resolve(broker: EventHubsBroker) -> None:
+async def test_a_name_that_does_not_resolve(broker: EventHubsBroker, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(*_arguments: object, **_options: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)  # A name server that is slow or away would be another obstacle.
     elsewhere = broker.connection_string().replace("localhost", "no-such-namespace.invalid")
     report = await check(elsewhere)
     assert report.reason is ConnectionReason.NAME_NOT_RESOLVED

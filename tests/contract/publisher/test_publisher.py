@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 LONG = PATIENCE_SECONDS
 """A timeout that no test reaches."""
-SHORT = 0.2
+SHORT = 2.0
+"""A timeout that only trouble reaches."""
 
 
 def events(name: str, count: int = 3, body_bytes: int = 100) -> list[Event]:

@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Self
 
+from local.stack.ports import free_ports
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
@@ -16,7 +18,7 @@ class Proxy:
     """Forwards connections to ``target_port`` of this machine. Its own port stays the same while it is away."""
 
     def __init__(self, target_port: int) -> None:
-        self.port = 0
+        (self.port,) = free_ports(1)  # Not one that an outgoing connection may be given while it is away.
         self.answers_to_lose: float = 0
         """How many answers are not passed on: the storage has done what was asked, and the connection breaks."""
         self.is_silent = False
@@ -43,7 +45,6 @@ class Proxy:
 
     async def come_back(self) -> None:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
 
     async def break_connections(self) -> None:
         """Close all connections that are open now."""

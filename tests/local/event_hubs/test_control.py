@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 async def control(broker: EventHubsBroker) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{broker.control_port}") as client:
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{broker.control_port}", timeout=120) as client:
         yield client
 
 

@@ -408,11 +408,15 @@ async def test_a_peer_that_wants_heartbeats_gets_them(broker: EventHubsBroker) -
 
 
 async def test_a_peer_that_falls_silent_is_dropped(start_broker: StartBroker) -> None:
-    broker = await start_broker(idle_timeout_seconds=0.1)
+    broker = await start_broker(idle_timeout_seconds=60.0)
     async with await Peer.connect(broker) as peer:
-        assert (await peer.open()).idle_time_out == 100
+        assert (await peer.open()).idle_time_out == 60_000
+        (wire,) = broker._wires
+        assert wire._connection is not None
+        wire._connection._heard_at -= 60.0  # A minute passes.
+        wire._connection._watch()
         closed = await peer.hear_until(Close)
-        assert error_of(closed.error) == ("amqp:connection:forced", "The connection was inactive for 0.1 seconds.")
+        assert error_of(closed.error) == ("amqp:connection:forced", "The connection was inactive for 60 seconds.")
 
 
 async def test_without_a_limit_nobody_is_dropped_for_silence(start_broker: StartBroker) -> None:

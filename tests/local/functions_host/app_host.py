@@ -103,7 +103,7 @@ async def started(app: AppFolder, *arguments: str) -> AsyncIterator[RunningHost]
             cwd=_REPOSITORY,
             env={**environment, "MARKS": str(app.path / "marks"), **app.environment},
         )
-    async with httpx.AsyncClient(timeout=30) as client:
+    async with httpx.AsyncClient(timeout=180) as client:
         try:
             yield RunningHost(process=process, output=output, client=client)
         finally:

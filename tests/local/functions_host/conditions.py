@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 _POLL_SECONDS = 0.02
-_LONGEST_SECONDS = 60.0
+_LONGEST_SECONDS = 180.0
 
 
 async def eventually(

@@ -8,13 +8,13 @@ import signal
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+import httpx
+
 from tests.local.functions_host.app_host import serving
 from tests.local.functions_host.conditions import eventually
 from tests.processes import process_runs
 
 if TYPE_CHECKING:
-    import httpx
-
     from tests.local.functions_host.app_host import AppFolder
 
 _QUEUES = {"queues": {"maxPollingInterval": "00:00:00.2"}}
@@ -138,8 +138,9 @@ async def test_workers_share_the_port_and_a_timer_survives_its_worker(app: AppFo
         # Another one was started in its place.
         await eventually(lambda: have_answered(3))
         assert await host.stop() == 0
-    seconds = [line.split()[1] for line in app.marks]
-    assert len(seconds) == len(set(seconds))
+    # One worker may mark a late tick and the next one in the same second; two workers never share one.
+    ticks = {tuple(line.split()) for line in app.marks}
+    assert len({second for _, second in ticks}) == len(ticks)
     assert not any(process_runs(pid) for pid in pids)
 
 
@@ -167,7 +168,10 @@ async def test_changes_are_seen_and_a_broken_change_is_survived(bare_app: AppFol
         """)
 
     async def answers(text: str) -> bool:
-        return (await host.client.get("/text")).text == text
+        try:
+            return (await host.client.get("/text")).text == text
+        except httpx.TransportError:  # The worker that it was sent to has just been told to end.
+            return False
 
     write("'first'")
     async with serving(bare_app, "--watch") as host:

@@ -20,12 +20,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _WAITS_FOR_SIGTERM = """
-import signal, sys, threading
-asked = threading.Event()
-signal.signal(signal.SIGTERM, lambda *_: asked.set())
+import signal, sys
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
 print("up", flush=True)
 open(sys.argv[1], "w").close()
-asked.wait()
+signal.sigwait([signal.SIGTERM])
 print("down", flush=True)
 """
 

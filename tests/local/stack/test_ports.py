@@ -43,7 +43,8 @@ def test_a_port_of_another_program_names_the_option() -> None:
 
 
 @pytest.mark.parametrize(("status", "body"), [(200, b'{"state": "Running"}'), (401, b"")])
-def test_a_port_of_our_own_stack_says_so(status: int, body: bytes) -> None:
+def test_a_port_of_our_own_stack_says_so(status: int, body: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("local.stack.ports._PROBE_SECONDS", 120.0)
     with (
         _answers(status, body) as port,
         pytest.raises(LocalError, match=f"Retail Stream already runs at http://localhost:{port}"),
