@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import random
 import socket
@@ -15,7 +16,7 @@ from local.file_lock import exclusively
 from local.paths import STATE
 
 _LOOPBACK: Final = "127.0.0.1"
-_PROBE_SECONDS: Final = 1.0
+_PROBE_SECONDS: Final = 3.0
 _CHOICE: Final = range(20_000, 32_768)
 """Below the ports that systems give to outgoing connections: nobody else is handed one of these by chance, not even
 while a process that has it is being started again."""
@@ -72,5 +73,5 @@ def _is_our_host(port: int) -> bool:
             return "state" in json.loads(answer.read())
     except urllib.error.HTTPError as refused:
         return refused.code == 401  # noqa: PLR2004  (ours, with --auth)
-    except (OSError, ValueError):
+    except (OSError, ValueError, http.client.HTTPException):  # Silent, or no HTTP at all.
         return False

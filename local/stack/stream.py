@@ -64,8 +64,8 @@ class StreamApi:
                         return _reason(status, body)
                     await asyncio.sleep(_RETRY_SECONDS)
                 while True:
-                    _, body = await self._ask("GET", "/api/stream/status")
-                    if body.get("status") != "starting":
+                    status, body = await self._ask("GET", "/api/stream/status")
+                    if _succeeded(status) and body.get("status") != "starting":
                         return None
                     await asyncio.sleep(_RETRY_SECONDS)
         except TimeoutError:

@@ -38,6 +38,9 @@ logger = logging.getLogger(__name__)
 
 POLL_US: Final = 1_500_000
 """When to look at what is wanted though no window has ended: longer than a window, so as to cost it no round trip."""
+LAST_EVICTIONS: Final = 3
+EVICT_AGAIN_US: Final = 1_000_000
+"""How often, and after what pause, a run that ends tries to bound the dead letters while storage is slow."""
 WIND_UP_US: Final = 5_000_000
 """How long after its time an invocation still waits for what is in flight."""
 HAND_BACK_SECONDS: Final = 2.0
@@ -86,6 +89,7 @@ class ShardRun:
         self._taken_up = -1
         """The last window that the feeder has taken up."""
         self._closing = False
+        self._eviction_failed = False
         self._something_settled = asyncio.Event()
         deadline.listen(self._something_settled.set)
         self._more_planned = asyncio.Event()
@@ -122,8 +126,7 @@ class ShardRun:
         finally:
             await cancel((committer, *helpers))
             lanes.close()
-        if self._ledger.letters_written.is_set():
-            await self._evict()  # The last letters of all, perhaps: nobody else would look after them.
+        await self._evict_what_is_left()
         return in_order
 
     async def _feed(self, lanes: Lanes) -> None:
@@ -161,12 +164,23 @@ class ShardRun:
             await self._ledger.letters_written.wait()
             await self._evict()
 
+    async def _evict_what_is_left(self) -> None:
+        """After the last letters of all, perhaps: nobody else would look after them."""
+        for _ in range(LAST_EVICTIONS):
+            if self._ledger.letters_written.is_set():
+                await self._evict()
+            if not self._eviction_failed:
+                break
+            self._ledger.letters_written.set()
+            await self._ports.clock.sleep_until(self._ports.clock.now_us() + EVICT_AGAIN_US)
+
     async def _evict(self) -> None:
         self._ledger.letters_written.clear()
         try:
             await self._ports.dead_letters.evict(self._intent.config.dlq_max_size)
+            self._eviction_failed = False
         except StorageUnavailableError as error:
-            # The next letter or the next invocation brings another chance.
+            self._eviction_failed = True  # The next letter brings another chance, or the end of the run.
             telemetry.warning(logger, "storage_unavailable", detail=str(error))
         except asyncio.CancelledError:
             self._ledger.letters_written.set()  # Not done yet: for whoever ends the run.

@@ -41,7 +41,16 @@ def ask(stack: StackProcess, method: str, path: str, body: object = None) -> dic
 
 
 def start(stack: StackProcess, **request: object) -> str:
-    return str(ask(stack, "POST", "/api/stream/start", request)["session_id"])
+    """Start a stream; returns its session."""
+    answers: list[int] = []
+
+    def started() -> bool:
+        answers.append(stack.ask("POST", "/api/stream/start", request)[0])
+        # What storage was too slow to confirm may have been stored all the same: then it is active by now.
+        return answers[-1] == 200 or (answers[-1] == 409 and not {0, 500, 503}.isdisjoint(answers))
+
+    wait_until(started, "the start of a stream")
+    return str(ask(stack, "GET", "/api/stream/status")["session_id"])
 
 
 def stop(stack: StackProcess) -> None:

@@ -15,8 +15,8 @@ SIZE: Final = 10_000
 
 
 def prepare(stack: StackProcess, *, events_per_letter: int) -> None:
-    """Let everything that fails become a dead letter at once."""
-    settings = {"circuit_breaker_enabled": False, "retry_attempts": 0, "dlq_max_size": SIZE}
+    """Let everything that fails become a dead letter at once, and nothing else: no batch times out."""
+    settings = {"circuit_breaker_enabled": False, "retry_attempts": 0, "dlq_max_size": SIZE, "batch_timeout_ms": 10_000}
     ask(stack, "PUT", "/api/stream/config", {**settings, "max_batch_size": events_per_letter})
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from streaming.triggers.operations import OPERATIONS, Operation
-from tests.e2e.delivered import stop
+from tests.e2e.delivered import ask, stop
 from tests.stack_process import PATIENCE_SECONDS, StackProcess, wait_until
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ NOT_CHECKED: Final = (
     "positive_data_acceptance",  # what is valid by itself may still name what there isn't, or contradict itself
     "negative_data_rejection",  # the platform drops empty query values; tests/edge hold what is refused
 )
+STORAGE_WAS_SLOW: Final = "Storage can't be reached"
+"""As a machine that is held up for some seconds makes it look: no fault of the app's, so everything is asked again."""
 BODIES: Final = {
     "connection_validate": {"connection_string": "nonsense"},
     "disruption_create": {"disruption_type": "inventory_shortage", "target_id": "store_1"},
@@ -51,7 +53,7 @@ def send(stack: StackProcess, name: str, operation: Operation) -> tuple[int, dic
     body = json.dumps(BODIES.get(name, {})).encode() if operation.body else None
     request = urllib.request.Request(stack.url + path, data=body, method=operation.method.upper())  # noqa: S310 - http
     try:
-        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - http
+        with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS) as answer:  # noqa: S310 - http
             return answer.status, dict(answer.headers), answer.read().decode()
     except urllib.error.HTTPError as refused:
         with refused:
@@ -59,9 +61,9 @@ def send(stack: StackProcess, name: str, operation: Operation) -> tuple[int, dic
 
 
 def test_schemathesis_finds_nothing_wrong_beside_a_running_stream(stack: StackProcess, tmp_path: Path) -> None:
-    sent = stack.status()["events_sent"]
+    sent = ask(stack, "GET", "/api/stream/status")["events_sent"]
     find_nothing(stack, tmp_path, "--exclude-path", "/api/stream/stop")
-    status = stack.status()
+    status = ask(stack, "GET", "/api/stream/status")
     assert status["is_streaming"]
     assert status["events_sent"] > sent
 
@@ -74,12 +76,26 @@ def test_schemathesis_finds_nothing_wrong_from_rest(stack: StackProcess, tmp_pat
 
 def find_nothing(stack: StackProcess, folder: Path, *options: str) -> None:
     """Have schemathesis ask a thousand and more questions: no 5xx, and no answer other than described."""
-    done = subprocess.run(  # noqa: S603 - a dependency of ours
+    done = schemathesis(stack, folder, *options)
+    for _ in range(2):
+        if STORAGE_WAS_SLOW in done.stdout:
+            done = schemathesis(stack, folder, *options)
+    assert done.returncode == 0, done.stdout[-8_000:] + done.stderr[-2_000:]
+    cases = re.search(r"(\d+) generated", done.stdout)
+    assert cases
+    assert int(cases[1]) > 1_000, done.stdout[-2_000:]
+    log = (stack.data / "logs" / "host.log").read_text(encoding="utf-8")
+    assert "request_failed" not in log
+
+
+def schemathesis(stack: StackProcess, folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(  # noqa: S603 - a dependency of ours
         [
             str(Path(sys.executable).with_name("schemathesis")),
             *("run", f"{stack.url}/openapi.json", "--url", stack.url, "--no-color"),
             *("--max-examples", EXAMPLES, "--phases", "examples,coverage,fuzzing,stateful"),
             *("--exclude-checks", ",".join(NOT_CHECKED), "--seed", "20260301", "--continue-on-failure"),
+            *("--request-timeout", str(PATIENCE_SECONDS)),  # A stop alone may take as long as the usual one.
             *options,
         ],
         cwd=folder,
@@ -88,12 +104,6 @@ def find_nothing(stack: StackProcess, folder: Path, *options: str) -> None:
         check=False,
         timeout=4 * PATIENCE_SECONDS,
     )
-    assert done.returncode == 0, done.stdout[-8_000:] + done.stderr[-2_000:]
-    cases = re.search(r"(\d+) generated", done.stdout)
-    assert cases
-    assert int(cases[1]) > 1_000, done.stdout[-2_000:]
-    log = (stack.data / "logs" / "host.log").read_text(encoding="utf-8")
-    assert "request_failed" not in log
 
 
 def test_with_storage_silent_every_route_that_needs_it_says_so_and_recovers(stack: StackProcess) -> None:

@@ -71,8 +71,11 @@ async def answer_of(folder: Path, broker: EventHubsBroker, case: Case) -> dict[s
     }
     options = ("--app-root", str(ROOT), "--port", "0", "--settings", str(settings), "--data", str(folder))
     async with serving(AppFolder(path=folder, environment=environment), *options) as host:
-        answer = await host.client.post("/api/stream/test")
-        assert answer.status_code == 200
+        for _ in range(20):
+            answer = await host.client.post("/api/stream/test")
+            assert answer.status_code == 200
+            if answer.json()["reason"] != "no_answer":  # That is what a machine that stood still looks like.
+                break
         assert DEFAULT_KEY not in answer.text
         assert WRONG_KEY not in answer.text
         assert "sig=" not in answer.text

@@ -43,18 +43,32 @@ def test_every_command_works_in_the_guides_order(stack: StackProcess, tmp_path: 
     for block in BLOCKS:
         if block.startswith(NOT_RUN):
             continue
-        for command in block.splitlines():
-            done = subprocess.run(  # noqa: S603 - our own guide's commands
-                ["bash", "-o", "pipefail", "-c", _here(command, stack)],  # noqa: S607 - the machine's shell
-                cwd=str(tmp_path),
+        failed += [why for command in block.splitlines() if (why := _why_not(_here(command, stack), tmp_path))]
+    assert not failed, "\n\n".join(failed)
+
+
+def _why_not(command: str, folder: object) -> str | None:
+    """Why the command never works; None when it does, perhaps not at once: what was stopped has to come to rest."""
+    done: list[subprocess.CompletedProcess[str]] = []
+
+    def works() -> bool:
+        done.append(
+            subprocess.run(  # noqa: S603 - our own guide's commands
+                ["bash", "-o", "pipefail", "-c", command],  # noqa: S607 - the machine's shell
+                cwd=str(folder),
                 env={**os.environ, "PYTHONPATH": str(ROOT), "PATH": _path()},
                 capture_output=True,
                 text=True,
                 check=False,
             )
-            if done.returncode:
-                failed.append(f"{command}\n{done.returncode} {done.stdout} {done.stderr}")
-    assert not failed, "\n\n".join(failed)
+        )
+        return not done[-1].returncode
+
+    try:
+        wait_until(works, command)
+    except AssertionError as in_vain:
+        return f"{in_vain}\n{done[-1].returncode} {done[-1].stdout} {done[-1].stderr}"
+    return None
 
 
 def _here(command: str, stack: StackProcess) -> str:

@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from local.stack.services import hub_connection_string
-from tests.e2e.delivered import ask
+from tests.e2e.delivered import ask, start, stop
 from tests.hub_faults import HubFaults
 from tests.hub_reader import read_all
 from tests.retail.checker import violations
@@ -30,6 +30,8 @@ SEED = 42
 def short_days(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OUTBOX_DAY_SCALE", "0.02")
     monkeypatch.setenv("OUTBOX_FIRST_DAY", "2026-03-02")
+    # With time enough for every batch: what comes twice, or fails, does so for the reason that a test gives it.
+    monkeypatch.setenv("REALTIME_BATCH_TIMEOUT_MS", "10000")
 
 
 def outbox(stack: StackProcess) -> dict[str, Any]:
@@ -64,8 +66,8 @@ def stop_after_days(stack: StackProcess, days: int) -> None:
     wait_until(lambda: (outbox(stack)["generated_day"] or "") >= f"2026-03-{days + 1:02d}", f"{days} staged days")
     wait_until(lambda: stack.ask("POST", "/api/stream/stop")[0] in {200, 400}, "an answer to the stop")
     wait_until(lambda: stack.status().get("status") == "stopped", "the end of the session")
-    code, _ = stack.ask("POST", "/api/stream/outbox/drain", {"emit_interval_ms": 10, "burst": 1_000})
-    assert code == 202
+    pace = {"emit_interval_ms": 10, "burst": 1_000}
+    wait_until(lambda: stack.ask("POST", "/api/stream/outbox/drain", pace)[0] == 202, "the order to drain")
     wait_until(lambda: outbox(stack)["pending"] + outbox(stack)["processing"] == 0, "an empty outbox")
     wait_until(lambda: ask(stack, "GET", "/api/stream/books")["pending"] == 0, "settled lanes")
 
@@ -87,10 +89,7 @@ def assert_every_event_once(stack: StackProcess, partitions: dict[str, list[byte
 
 def test_a_consumer_reads_every_event_of_the_staged_days_once(tmp_path: Path) -> None:
     with StackProcess(tmp_path, "--no-stream") as stack:
-        code, _ = stack.ask(
-            "POST", "/api/stream/start", {"mode": "outbox", "emit_interval_ms": 10, "burst": 100, "seed": SEED}
-        )
-        assert code == 200
+        start(stack, mode="outbox", emit_interval_ms=10, burst=100, seed=SEED)
         stop_after_days(stack, 2)
         partitions = received(stack)
         assert_every_event_once(stack, partitions)
@@ -106,10 +105,7 @@ def test_a_host_killed_at_any_moment_loses_nothing(tmp_path: Path) -> None:
     print(f"seed {seed}")  # noqa: T201 - shown when the test fails
     chance = random.Random(seed)  # noqa: S311 - a moment, no secret
     with StackProcess(tmp_path, "--no-stream") as stack:
-        code, _ = stack.ask(
-            "POST", "/api/stream/start", {"mode": "outbox", "emit_interval_ms": 100, "burst": 100, "seed": SEED}
-        )
-        assert code == 200
+        start(stack, mode="outbox", emit_interval_ms=100, burst=100, seed=SEED)
         for kill in (1, 2):
             beyond = stack.status().get("events_sent", 0) + chance.randint(0, 1_500)
             wait_until(lambda beyond=beyond: stack.status().get("events_sent", 0) >= beyond, f"{beyond} events")  # type: ignore[misc]  # bound for the loop
@@ -121,17 +117,10 @@ def test_a_host_killed_at_any_moment_loses_nothing(tmp_path: Path) -> None:
 
 def test_what_the_hub_refuses_becomes_dead_letters_that_can_be_sent_again(tmp_path: Path) -> None:
     with StackProcess(tmp_path, "--no-stream") as stack:
-        # With time enough for every batch: what fails fails by the hub's refusal alone.
-        config = {
-            "batch_timeout_ms": 10_000,
-            "circuit_breaker_enabled": False,
-            "max_batch_size": 100,
-            "retry_attempts": 0,
-        }
-        assert stack.ask("PUT", "/api/stream/config", config)[0] == 200
+        config = {"circuit_breaker_enabled": False, "max_batch_size": 100, "retry_attempts": 0}
+        ask(stack, "PUT", "/api/stream/config", config)
         HubFaults(stack).put({"kind": "server-busy", "count": 3})
-        body = {"mode": "outbox", "emit_interval_ms": 10, "burst": 100, "seed": SEED}
-        assert stack.ask("POST", "/api/stream/start", body)[0] == 200
+        start(stack, mode="outbox", emit_interval_ms=10, burst=100, seed=SEED)
         stop_after_days(stack, 1)
 
         books = ask(stack, "GET", "/api/stream/books")
@@ -150,25 +139,21 @@ def test_what_the_hub_refuses_becomes_dead_letters_that_can_be_sent_again(tmp_pa
     assert len(delivered) == after["generated"]
 
 
-def test_a_clear_while_draining_answers_with_what_it_cleared(tmp_path: Path) -> None:
+def test_a_clear_while_draining_leaves_every_event_accounted_for(tmp_path: Path) -> None:
     with StackProcess(tmp_path, "--no-stream") as stack:
-        body = {"mode": "outbox", "emit_interval_ms": 1_000, "burst": 20, "seed": SEED}
-        assert stack.ask("POST", "/api/stream/start", body)[0] == 200
+        start(stack, mode="outbox", emit_interval_ms=1_000, burst=20, seed=SEED)
         wait_until(lambda: outbox(stack)["generated_day"] == "2026-03-02", "a staged day")
         wait_until(lambda: outbox(stack)["sent"] > 0, "events that are sent")
-        assert stack.ask("POST", "/api/stream/pause")[0] == 200
         cleared = ask(stack, "DELETE", "/api/stream/outbox/clear")["cleared"]
         books = ask(stack, "GET", "/api/stream/books")
         assert books["balanced"]
-        assert books["outbox_cleared"] == cleared > 0
-        assert books["pending"] == 0
-        assert stack.ask("POST", "/api/stream/resume")[0] == 200
+        # What is on its way while it is cleared counts as sent after all, once the hub has said so.
+        assert 0 < books["outbox_cleared"] <= cleared
         wait_until(lambda: (outbox(stack)["generated_day"] or "") > "2026-03-02", "the next day")
-        assert stack.ask("POST", "/api/stream/stop")[0] == 200
-        wait_until(lambda: stack.status().get("status") == "stopped", "the end of the session")
+        stop(stack)
         books = ask(stack, "GET", "/api/stream/books")
         delivered = [event for stream in first_copies(received(stack)) for event in stream]
 
     assert books["balanced"]
-    assert books["outbox_cleared"] == cleared
+    assert 0 < books["outbox_cleared"] <= cleared
     assert books["sent_first"] == len(delivered)

@@ -207,7 +207,7 @@ def _command(stack: StackProcess, method: str, path: str, body: object) -> None:
 
 
 def _sent(stack: StackProcess) -> bool:
-    return bool(_answer(stack, "GET", "/api/stream/status", None)[1]["events_sent"])
+    return bool(_answer(stack, "GET", "/api/stream/status", None)[1].get("events_sent"))
 
 
 def _failures(ingestion: Ingestion) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tests.e2e.delivered import ask
 from tests.stack_process import StackProcess, wait_until
 
 if TYPE_CHECKING:
@@ -12,16 +13,15 @@ if TYPE_CHECKING:
 
 def test_a_stream_goes_on_where_another_stack_left_it(tmp_path: Path) -> None:
     with StackProcess(tmp_path / "old") as old:
-        assert old.ask("PUT", "/api/stream/config", {"burst": 40})[0] == 200
+        ask(old, "PUT", "/api/stream/config", {"burst": 40})
         wait_until(lambda: old.status().get("events_sent", 0) > 0, "the first events")
-        code, exported = old.ask("GET", "/api/state/export")
-        assert code == 200
+        exported = ask(old, "GET", "/api/state/export")
     with StackProcess(tmp_path / "new", "--no-stream") as new:
         code, imported = new.ask("POST", "/api/state/import", exported)
         assert (code, imported["success"]) == (200, True), imported
         sent = sum(shard["cursor"]["tally"]["sent_first"] for shard in exported["shards"])
         wait_until(lambda: new.status().get("events_sent", 0) > sent, "more events")
-        assert new.status()["session_id"] == exported["session"]["session_id"]
-        assert new.ask("GET", "/api/stream/config")[1]["realtime"]["burst"] == 40
-        assert new.ask("GET", "/api/stream/books")[1]["balanced"]
+        assert ask(new, "GET", "/api/stream/status")["session_id"] == exported["session"]["session_id"]
+        assert ask(new, "GET", "/api/stream/config")["realtime"]["burst"] == 40
+        assert ask(new, "GET", "/api/stream/books")["balanced"]
         assert new.ask("POST", "/api/state/import", exported)[0] == 409

@@ -20,6 +20,7 @@ from streaming.flows import health, letter_reports
 from streaming.flows.control import LEAD_US
 from streaming.flows.dead_letters import Position, QueueBusyError
 from streaming.flows.redrive import RUN_SECONDS, RedriveReport, RedriveRequest
+from streaming.ports import StorageUnavailableError
 from tests.flows.killing import Killed, Writes
 from tests.flows.test_live import Stage, start
 
@@ -461,6 +462,32 @@ async def test_the_last_letters_of_a_stream_are_bounded_too() -> None:
     stage.letters = MemoryDeadLetterStore(stage.shards)
     counted = await books(stage.process())
     assert (counted.dead_lettered, counted.in_dlq) == (12 * 11, 30)
+
+
+class FlakyLetters(MemoryDeadLetterStore):
+    """A storage that fails once."""
+
+    has_failed = False
+
+    async def shelves(self, session_id: str) -> tuple[Shelf, ...]:
+        if not self.has_failed:
+            self.has_failed = True
+            raise StorageUnavailableError("The storage is busy.")
+        return await super().shelves(session_id)
+
+
+async def test_the_last_letters_are_bounded_though_storage_fails_just_then() -> None:
+    stage = Stage()
+    stage.letters = FlakyLetters(stage.shards)
+    process = stage.process(None, **ONE_ATTEMPT, dlq_max_size="5")
+    await start(process, emit_interval_ms=500, burst=11, duration_minutes=1 / 120)
+    stage.hub.inject(failing(ErrorCategory.THROTTLING))
+
+    await stage.clock.run(process.tick_until(stage.clock.now_us() + 20 * MICROSECONDS))
+
+    assert stage.letters.has_failed
+    counted = await books(stage.process())
+    assert (counted.dead_lettered, counted.in_dlq) == (11, 5)
 
 
 async def test_eviction_begins_with_the_oldest_session() -> None:

@@ -58,6 +58,22 @@ def test_another_web_server_is_another_program(status: int, body: bytes) -> None
         require_free(port, purpose="the API", option="--port")
 
 
+def test_what_speaks_no_http_is_another_program() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def greet() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.sendall(b"SSH-2.0-x\r\n")
+                connection.recv(1 << 16)
+
+        thread = threading.Thread(target=greet)
+        thread.start()
+        with pytest.raises(LocalError, match="taken by another program"):
+            require_free(server.getsockname()[1], purpose="the API", option="--port")
+        thread.join()
+
+
 @contextmanager
 def _answers(status: int, body: bytes) -> Iterator[int]:
     class Handler(http.server.BaseHTTPRequestHandler):
