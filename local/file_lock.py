@@ -21,8 +21,9 @@ def exclusively(lock: Path) -> Iterator[None]:
     """
     try:
         lock.parent.mkdir(parents=True, exist_ok=True)
-        with lock.open("a") as held:
-            fcntl.flock(held, fcntl.LOCK_EX)
-            yield
+        opened = lock.open("a")
     except PermissionError as problem:
         raise LocalError(f"cannot write to {lock.parent}: make it writable for this user") from problem
+    with opened as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
