@@ -20,8 +20,6 @@ _PROBE_SECONDS: Final = 3.0
 _CHOICE: Final = range(20_000, 32_768)
 """Below the ports that systems give to outgoing connections: nobody else is handed one of these by chance, not even
 while a process that has it is being started again."""
-
-
 _TURN: Final = STATE / "next-port"
 """Where the next caller goes on."""
 

@@ -43,10 +43,10 @@ async def test_a_window_costs_two_round_trips(azurite: Azurite, burst: int, monk
         before, windows_before = tables.round_trips, await committed_windows(process)
         before += 2  # What asking has cost.
 
-        await process.live.run(until_us=clock.now_us() + 3 * MICROSECONDS)
+        await process.live.run(until_us=clock.now_us() + 6 * MICROSECONDS)
 
         trips, windows = tables.round_trips - before, await committed_windows(process) - windows_before
-        assert windows >= 1  # Fewer than the seconds, where the machine was held up.
+        assert windows >= 3  # Fewer than the seconds, where the machine was held up.
         # An invocation begins with a read and a claim, and ends with a release.
         assert trips <= 2 * windows + 3
     finally:

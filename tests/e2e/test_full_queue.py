@@ -18,12 +18,12 @@ def test_ten_thousand_dead_letters_are_summarized_sent_again_and_cleared(tmp_pat
         session_id = fill(stack)
         summary = ask(stack, "GET", "/api/stream/dlq/summary")
         assert summary["size"] == sum(summary["by_error"].values()) == SIZE
-        redrive(stack)  # The books say how many went: an answer that came too late is asked for again.
+        assert redrive(stack) == SIZE
         account = account_of(stack, session_id)
         assert len(account.in_hub) == account.books["generated"] - account.books["evicted"]
         assert account.books["redriven"] == SIZE
 
         session_id = fill(stack)
-        ask(stack, "DELETE", "/api/stream/dlq")
+        assert ask(stack, "DELETE", "/api/stream/dlq")["cleared"] == SIZE
         books = account_of(stack, session_id).books
         assert (books["cleared"], books["in_dlq"]) == (SIZE, 0)

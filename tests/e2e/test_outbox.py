@@ -151,9 +151,14 @@ def test_a_clear_while_draining_leaves_every_event_accounted_for(tmp_path: Path)
         assert 0 < books["outbox_cleared"] <= cleared
         wait_until(lambda: (outbox(stack)["generated_day"] or "") > "2026-03-02", "the next day")
         stop(stack)
+        wait_until(lambda: outbox(stack)["staging_day"] is None, "the day to be staged")
+        before = ask(stack, "GET", "/api/stream/books")["outbox_cleared"]
+        at_rest = ask(stack, "DELETE", "/api/stream/outbox/clear")["cleared"]
         books = ask(stack, "GET", "/api/stream/books")
         delivered = [event for stream in first_copies(received(stack)) for event in stream]
 
     assert books["balanced"]
-    assert 0 < books["outbox_cleared"] <= cleared
+    assert (books["outbox_cleared"], books["pending"]) == (before + at_rest, 0)
+    assert before <= cleared
+    assert at_rest > 0
     assert books["sent_first"] == len(delivered)

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_one_command_streams_events_and_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_one_command_streams_events_and_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(
+        "REALTIME_BATCH_TIMEOUT_MS", "10000"
+    )  # Nothing fails or comes twice because the machine is slow.
     with StackProcess(tmp_path) as stack:
         assert (
             f"ready: http://localhost:{stack.port} (API and dashboard), hub at localhost:{stack.hub_port}"
@@ -34,9 +37,8 @@ def test_one_command_streams_events_and_leaves_nothing_behind(tmp_path: Path) ->
         )
         assert consumed.returncode == 0, consumed.stderr
         events = [json.loads(line) for line in consumed.stdout.splitlines()]
-        assert len(events) == 50  # A batch that was confirmed late is among them twice.
-        assert all(event["trace_id"] for event in events)
-        stack.wait_for_line(r"status: running, \d+ events sent, [\d.]+/s, \d+ failed, breaker \w+$")
+        assert len({event["trace_id"] for event in events}) == 50
+        stack.wait_for_line(r"status: running, \d+ events sent, [\d.]+/s, 0 failed, breaker closed")
         children = stack.children()
         assert len(children) == 3
         assert stack.stop() == 0
