@@ -1,14 +1,19 @@
 """What streaming costs at different paces: CPU for an event, and storage round trips for a window.
 
-The whole application, less its host, in this process, each pace in a session of its own, for a few seconds. CPU is this
-process's, all threads; generating, encoding, sending and committing are all in it. ``BENCH_COST_SECONDS`` sets how long
-each pace streams (6).
+The whole application, less its host, in this process, each pace in a session of its own, for a few seconds, in turn,
+several times. CPU is this process's, all threads; generating, encoding, sending and committing are all in it.
+``BENCH_COST_SECONDS`` sets how long each pace streams (6), ``BENCH_COST_ROUNDS`` how often (5).
+
+A stream costs something before its first event (bursts, windows, reads), and each event comes on top. Whether something
+grows with the rate shows in the second part alone: what a further event costs between the upper paces, over what it
+costs between the lower ones.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+from statistics import median
 from time import process_time
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -21,6 +26,7 @@ if TYPE_CHECKING:
     from streaming.wiring import Application
 
 _SECONDS: Final = float(os.environ.get("BENCH_COST_SECONDS", "6"))
+_ROUNDS: Final = int(os.environ.get("BENCH_COST_ROUNDS", "5"))
 _SHORT_SECONDS: Final = 2.0
 _HIGH_PROFILE: Final = {"max_batch_size": 1_000}
 _RATES: Final = (1_000, 5_000, 10_000, 50_000)
@@ -75,9 +81,9 @@ class _Pace(NamedTuple):
         return self.long.round_trips - self.round_trips_per_window * self.long.windows
 
 
-async def _at(services: Services, rate: int) -> _Pace:
+async def _at(services: Services, rate: int, *, name: str) -> _Pace:
     """One session of this pace, after a moment to warm up."""
-    async with services.application(_HIGH_PROFILE, name=f"benchcost{rate}") as application:
+    async with services.application(_HIGH_PROFILE, name=name) as application:
         request = StartRequest(emit_interval_ms=_INTERVAL_MS, burst=rate * _INTERVAL_MS // 1_000)
         started = await application.control().start(request)
         if not isinstance(started, Session):
@@ -93,25 +99,41 @@ async def _run(application: Application, seconds: float) -> _Spent:
     return (await _spent(application)).since(before)
 
 
-async def _measure(services: Services) -> dict[int, _Pace]:
-    return {rate: await _at(services, rate) for rate in _RATES}
+async def _measure(services: Services) -> dict[int, list[_Pace]]:
+    """Each pace's rounds."""
+    paces: dict[int, list[_Pace]] = {rate: [] for rate in _RATES}
+    for number in range(_ROUNDS):
+        for rate in _RATES:
+            paces[rate].append(await _at(services, rate, name=f"benchcost{number}at{rate}"))
+    return paces
 
 
 def main() -> dict[str, float]:
     """Print what each pace costs, and return the comparisons."""
     with running_services() as services:
         paces = asyncio.run(_measure(services))
-    for rate, pace in paces.items():
+    cost_us = {rate: median(pace.long.microseconds_per_event for pace in rounds) for rate, rounds in paces.items()}
+    for rate, rounds in paces.items():
         print(
-            f"{rate:>7,} events/s  {pace.long.microseconds_per_event:>6.1f} us of CPU an event  "
-            f"{pace.round_trips_per_window:.2f} storage round trips a window, "
-            f"{pace.round_trips_per_invocation:.0f} more an invocation"
+            f"{rate:>7,} events/s  {cost_us[rate]:>6.1f} us of CPU an event  "
+            f"{median(pace.round_trips_per_window for pace in rounds):.2f} storage round trips a window, "
+            f"{median(pace.round_trips_per_invocation for pace in rounds):.0f} more an invocation"
         )
-    slow, middle, fast = (paces[rate].long for rate in (1_000, 10_000, 50_000))
-    further_us = (fast.cpu_seconds - slow.cpu_seconds) * MICROSECONDS / (fast.events - slow.events)
-    print(f"each further event from 1,000 to 50,000 a second: {further_us:.1f} us of CPU")
+
+    def further_us(low: int, high: int) -> float:
+        """What each event costs that the higher pace has more than the lower one."""
+        return (cost_us[high] * high - cost_us[low] * low) / (high - low)
+
+    below, above, each = further_us(1_000, 10_000), further_us(10_000, 50_000), further_us(1_000, 50_000)
+    standing_share = (cost_us[1_000] - each) * 1_000 / MICROSECONDS
+    print(f"each further event: {below:.1f} us up to 10,000 a second, {above:.1f} us from there to 50,000")
+    print(f"before the first event: {standing_share:.1%} of a core")
     return {
-        "cost_per_event_50000_vs_1000": fast.microseconds_per_event / slow.microseconds_per_event,
-        "cost_per_event_50000_vs_10000": fast.microseconds_per_event / middle.microseconds_per_event,
-        "storage_round_trips_per_window": max(pace.round_trips_per_window for pace in paces.values()),
+        "cost_per_event_50000_vs_1000": cost_us[50_000] / cost_us[1_000],
+        "cost_per_event_50000_vs_10000": cost_us[50_000] / cost_us[10_000],
+        "further_event_above_vs_below_10000": above / below,
+        "standing_cpu_share": standing_share,
+        "storage_round_trips_per_window": max(
+            pace.round_trips_per_window for rounds in paces.values() for pace in rounds
+        ),
     }

@@ -183,7 +183,7 @@ class Rung:
     stores: int
     hub: str
     price: str
-    """Of the hub, by its name in docs/cost.md; empty: no list price there."""
+    """Of the hub, by its name in docs/cost.md."""
     units: int
 
 
@@ -202,7 +202,7 @@ _LADDER: Final = (
     ),
     Rung(
         events_per_second=1_000_000, interval_ms=100, shards=50, lanes=128, centers=100, stores=1_000,
-        hub="Dedicated", price="", units=0,
+        hub="Dedicated, 10 CU", price="hub-dedicated", units=10,
     ),
 )  # fmt: skip
 
@@ -287,9 +287,7 @@ def _monthly(load: Load, prices: dict[str, float]) -> tuple[float, float, float]
     """Functions, hub and storage, in dollars a month; as docs/cost.md reckons."""
     runners = load.rung.shards if load.rung.shards > 1 else 0
     functions = 2 * _MONTH_SECONDS * (prices["flex-baseline"] + prices["flex-ready"] + runners * prices["flex-demand"])
-    hub = 0.0
-    if load.rung.price:
-        hub = load.rung.units * 730 * prices[load.rung.price]
+    hub = load.rung.units * 730 * prices[load.rung.price]
     if load.rung.price == "hub-unit":
         hub += load.rung.events_per_second * _MONTH_SECONDS / 1e6 * prices["hub-million"]
     storage = load.storage_operations * 10 * _MONTH_SECONDS / 10_000 * prices["table-10k"]
@@ -319,7 +317,8 @@ def main() -> dict[str, float]:
             f"{load.bytes_per_event:.0f} bytes an event  busiest lane {load.busiest_lane_mb:.2f} MB/s  "
             f"{load.core:.0%} of a core a shard  checkpoint {load.checkpoint_bytes / 1024:.0f} KiB  "
             f"{load.connections:,} connections  {load.storage_operations:.0f} storage round trips/s  {rung.hub}  "
-            f"$ {functions:,.0f} + {hub:,.0f} + {storage:,.0f} a month"
+            f"$ {functions:,.0f} + {hub:,.0f} + {storage:,.0f} a month, "
+            f"{(functions + hub + storage) / (rung.events_per_second * _MONTH_SECONDS / 1e6):.3f} a million events"
         )
     return {
         "shard_plan_unattended": staffed["warm instances"].unattended,
