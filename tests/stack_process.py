@@ -67,7 +67,9 @@ class StackProcess:
         self.start()
         return self
 
-    def __exit__(self, *_exception: object) -> None:
+    def __exit__(self, exception: type[BaseException] | None, *_details: object) -> None:
+        if exception is not None:
+            print(self._last_words())  # noqa: T201 - shown with the failure
         self.stop()
 
     @property
@@ -178,6 +180,12 @@ class StackProcess:
         """The stream's status, {} while nobody answers."""
         code, body = self.ask("GET", "/api/stream/status")
         return body if code == 200 else {}
+
+    def _last_words(self) -> str:
+        """The end of what it and its host have said."""
+        log = self.data / "logs" / "host.log"
+        said = {"the stack": list(self._lines), "its host": log.read_text().splitlines() if log.exists() else []}
+        return "\n".join(f"{who}: {line[:300]}" for who, lines in said.items() for line in lines[-40:])
 
     def _read(self, process: subprocess.Popen[str]) -> None:
         assert process.stdout is not None

@@ -5,10 +5,10 @@ A lane's number among its session's (``Epoch.slot``) is beyond any shard's, so t
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from shared.tasks import gather
 from streaming.core.outbox import MOST_LANES, Epoch
 from streaming.ports import Shelf, Standing, Versioned
 
@@ -49,7 +49,7 @@ class WholeStream:
         """As the port says; with an outbox it is a round trip more for each lane, all at once."""
         if session_id == self._known_live:
             return await self._live.standings(session_id)
-        live, lanes = await asyncio.gather(self._live.standings(session_id), self.lanes(session_id))
+        live, lanes = await gather(self._live.standings(session_id), self.lanes(session_id))
         if live:
             self._known_live = session_id
         return (*live, *lanes)
@@ -60,9 +60,7 @@ class WholeStream:
         if not epochs:
             return ()
         places = [(epoch, lane) for epoch in epochs for lane in range(epoch.lanes)]
-        desk, lanes = await asyncio.gather(
-            self._outbox.desk(), asyncio.gather(*(self._outbox.lane(*place) for place in places))
-        )
+        desk, lanes = await gather(self._outbox.desk(), gather(*(self._outbox.lane(*place) for place in places)))
         alive_us = desk.pulse.value.heartbeat_us if desk.pulse else 0
         return tuple(_heard_of(lane.standing, alive_us) for lane in lanes)
 
@@ -85,11 +83,11 @@ class WholeDeadLetters:
         self._lanes = lanes
 
     async def shelves(self, session_id: str) -> tuple[Shelf, ...]:
-        live, lanes = await asyncio.gather(self._live.shelves(session_id), self._lanes.shelves(session_id))
+        live, lanes = await gather(self._live.shelves(session_id), self._lanes.shelves(session_id))
         return (*live, *lanes)
 
     async def audit(self, session_id: str) -> tuple[Shelf, ...]:
-        live, lanes = await asyncio.gather(self._live.audit(session_id), self._lanes.audit(session_id))
+        live, lanes = await gather(self._live.audit(session_id), self._lanes.audit(session_id))
         return (*live, *lanes)
 
     async def letters(self, outlines: Sequence[LetterOutline]) -> list[DeadLetter]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
+from shared.tasks import gather
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -48,7 +50,7 @@ class Census:
         if session is None:
             return {}
         current = session.value.session_id
-        earlier, now = await asyncio.gather(self.earlier(current), self._shards.standings(current))
+        earlier, now = await gather(self.earlier(current), self._shards.standings(current))
         return {**earlier, current: now}
 
     async def _standings(self, session_ids: Sequence[str]) -> list[tuple[Standing, ...]]:
@@ -58,7 +60,7 @@ class Census:
             async with turn:
                 return await self._shards.standings(session_id)
 
-        return await asyncio.gather(*map(ask, session_ids))
+        return await gather(*map(ask, session_ids))
 
 
 def in_dlq(standings: Sequence[Standing]) -> int:

@@ -6,13 +6,13 @@ changed last, under its version: so a crash between any two writes, and two who 
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from shared import telemetry
+from shared.tasks import gather
 from streaming.core.generation import after_closing, first_cursor, next_cursors
 from streaming.core.session import MOST_SHARDS, Reshard, Wanted
 from streaming.ports import ConflictError
@@ -76,7 +76,7 @@ class Generations:
             for shard in range(session.shards)
             if lanes and shard not in there
         ]
-        created = await asyncio.gather(*map(self._create, missing))
+        created = await gather(*map(self._create, missing))
         # One that another process has created just now is seen with the next look.
         return tuple(sorted((*cursors, *(each for each in created if each)), key=lambda cursor: cursor.shard))
 
@@ -98,7 +98,7 @@ class Generations:
         # All that the generation should have: of one that was never opened, the hub being away, the world hasn't begun.
         first = session.generation * MOST_SHARDS
         slots = range(first, first + session.shards)
-        loaded = await asyncio.gather(*(shards.load(session.session_id, slot) for slot in slots))
+        loaded = await gather(*(shards.load(session.session_id, slot) for slot in slots))
         checkpoints = [None if shard is None else shard.checkpoint for shard in loaded]
         dealt = await self._ports.deal(session, checkpoints, reshard.shards)
         for cursor, checkpoint in zip(next_cursors(cursors, reshard), dealt, strict=True):

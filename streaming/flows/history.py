@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from shared.clock import MICROSECONDS, to_iso
+from shared.tasks import gather
 from streaming.core.history import RING_SECONDS, Hour, Slot, buckets
 
 if TYPE_CHECKING:
@@ -87,13 +87,13 @@ class History:
         return found
 
     async def _cursors(self, sessions: list[Session]) -> list[Cursor]:
-        found = await asyncio.gather(*(self._shards.standings(session.session_id) for session in sessions))
+        found = await gather(*(self._shards.standings(session.session_id) for session in sessions))
         return [standing.cursor.value for standings in found for standing in standings]
 
     async def _hours(self, sessions: list[Session]) -> list[Hour]:
         # In this order: an hour that ends in between is then seen twice, and counted once, rather than missed.
         cursors = await self._cursors(sessions)
-        shards = await asyncio.gather(*(self._hours_of(cursor) for cursor in cursors))
+        shards = await gather(*(self._hours_of(cursor) for cursor in cursors))
         return list(chain.from_iterable(shards))
 
     async def _hours_of(self, cursor: Cursor) -> list[Hour]:

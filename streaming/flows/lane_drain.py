@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from shared import telemetry
+from shared.tasks import gather
 from streaming.core.cursor import HEARTBEAT_US, LEASE_US
 from streaming.core.history import add_seconds, fill
 from streaming.core.outbox_lane import DrainHead, first_cursor
@@ -245,7 +246,7 @@ class LaneDrain:
         self._terms.paying.pop(self._lane, None)
         if self._fetching is not None:
             self._fetching.cancel()
-            await asyncio.gather(self._fetching, return_exceptions=True)
+            await gather(self._fetching, return_exceptions=True)
         cancelled = (task := asyncio.current_task()) is not None and task.cancelling() > 0
         async with contextlib.AsyncExitStack() as stack:
             if cancelled:

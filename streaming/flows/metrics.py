@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from shared import process
 from shared.clock import MICROSECONDS
 from shared.exposition import Metric, Sample, counter, gauge, render
+from shared.tasks import gather
 from streaming.core.breaker import BreakerStatus
 from streaming.core.session import Wanted
 from streaming.ports import StorageUnavailableError
@@ -65,7 +66,7 @@ class Metrics:
             looked_at_us = self._looked_at_us
             if looked_at_us is None or not 0 <= self._clock.now_us() - looked_at_us < KEPT_US:
                 try:
-                    view, outbox = await asyncio.gather(self._view(), self._outbox())
+                    view, outbox = await gather(self._view(), self._outbox())
                     self._seen = (view, outbox)
                 except StorageUnavailableError:
                     self._seen = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 from collections import Counter, defaultdict
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from shared.clock import MICROSECONDS
+from shared.tasks import gather
 from streaming.core.breaker import BreakerState, BreakerStatus
 from streaming.core.generation import whole_bursts
 from streaming.core.history import last_minute_rate
@@ -200,7 +200,7 @@ class Observer:
         if expected is None:
             control = await self._control.read()
         else:
-            control, look = await asyncio.gather(self._control.read(), self._look(expected, newest=expected))
+            control, look = await gather(self._control.read(), self._look(expected, newest=expected))
         session = control.session.value if control.session else None
         self._last_seen = session.session_id if session is not None and session.active else None
         return await self._view(control, session, look if expected == self._last_seen else None)
@@ -240,7 +240,7 @@ class Observer:
         # A generation that has just begun has little to show: so the one before is asked, too.
         made = by_generation([cursor for cursor in cursors if cursor.tally.generated])
         shards = [cursor.slot for generation in made[-2:] for cursor in generation]
-        bodies = await asyncio.gather(*(self._shards.recent(session_id, shard) for shard in shards))
+        bodies = await gather(*(self._shards.recent(session_id, shard) for shard in shards))
         envelopes = [orjson.loads(body) for shard in bodies for body in shard]
         envelopes.sort(key=lambda envelope: envelope["ingest_timestamp"], reverse=True)
         return [
@@ -270,7 +270,7 @@ class Observer:
 
     async def _look(self, session_id: str, *, newest: str) -> _Look:
         """Where the session's shards stand, and how many events are in other sessions' dead letters."""
-        return await asyncio.gather(self._shards.standings(session_id), self._in_dlq_elsewhere(session_id, newest))
+        return await gather(self._shards.standings(session_id), self._in_dlq_elsewhere(session_id, newest))
 
     async def _in_dlq_elsewhere(self, session_id: str, newest: str) -> int:
         found = await self._census.earlier(newest)

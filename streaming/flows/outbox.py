@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from shared.clock import MICROSECONDS, to_iso
+from shared.tasks import gather
 from streaming.core.outbox import DrainOrder
 from streaming.flows.drain import DrainFlow
 from streaming.flows.outbox_clear import ClearFlow, ClearingBusyError
@@ -144,9 +144,9 @@ class Outbox:
         share = -(-limit // max(1, len(lanes)))
         match phase:
             case Phase.PENDING | Phase.PROCESSING:
-                found = await asyncio.gather(*(self._waiting(lane, phase, look.now_us, share) for lane in lanes))
+                found = await gather(*(self._waiting(lane, phase, look.now_us, share) for lane in lanes))
             case Phase.SENT:
-                found = await asyncio.gather(*(self._sent(lane) for lane in lanes))
+                found = await gather(*(self._sent(lane) for lane in lanes))
             case Phase.FAILED:
                 found = [await self._failed(look)]
         rows = [row for lane_rows in found for row in lane_rows]
@@ -170,7 +170,7 @@ class Outbox:
             found = await self._ports.outbox.outlines(lane.counts.epoch, lane.counts.lane, first=settled + 1, limit=1)
             return (found[0] if found else None), lane
 
-        return list(await asyncio.gather(*(first(lane) for lane in lanes if lane.counts.pending)))
+        return list(await gather(*(first(lane) for lane in lanes if lane.counts.pending)))
 
     async def _waiting(self, lane: StoredLane, phase: Phase, now_us: int, limit: int) -> list[dict[str, Any]]:
         """Pending events; of a lane that is being drained the first page counts as processing."""

@@ -8,12 +8,12 @@ Whoever finds a clear that was left half-way finishes it.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from shared import telemetry
+from shared.tasks import gather
 from streaming.core import outbox as timelines
 from streaming.core.outbox_lane import DrainHead, StageHead, first_cursor
 from streaming.outbox_ports import Settlement
@@ -75,7 +75,7 @@ class ClearFlow:
             timeline = stored.value
             places = [(epoch, lane) for epoch in timeline.epochs for lane in range(epoch.lanes)]
             await self._until_yielded(places)
-            closed = await asyncio.gather(*(self._close(*place) for place in places))
+            closed = await gather(*(self._close(*place) for place in places))
             last_pages = [
                 counts.stage.page if counts.stage else 0
                 for counts in closed
@@ -102,7 +102,7 @@ class ClearFlow:
             await self._clock.sleep_until(now_us + POLL_US)
 
     async def _read(self, places: Sequence[tuple[Epoch, int]]) -> list[StoredLane]:
-        return list(await asyncio.gather(*(self._outbox.lane(*place) for place in places)))
+        return list(await gather(*(self._outbox.lane(*place) for place in places)))
 
     async def _close(self, epoch: Epoch, lane: int) -> LaneCounts:
         for _ in range(_TRIES):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from shared import telemetry
+from shared.tasks import gather
 from streaming.core.outbox_pacing import Rate
 from streaming.core.session import Mode, Session, Wanted
 from streaming.ports import ConflictError, StorageUnavailableError
@@ -143,14 +143,14 @@ class OutboxDesk:
     async def look(self) -> Look:
         """Read everything, in two round trips at once."""
         ports = self._ports
-        control, desk = await asyncio.gather(ports.control.read(), ports.outbox.desk())
+        control, desk = await gather(ports.control.read(), ports.outbox.desk())
         ports.breaker.observe(control.breaker)
         return Look(now_us=ports.clock.now_us(), control=control, desk=desk, config=ports.config_of(control))
 
     async def lanes(self, epochs: Sequence[Epoch]) -> list[StoredLane]:
         """Every lane of these epochs, oldest epoch first: a round trip each, all at once."""
         asked = [(epoch, lane) for epoch in epochs for lane in range(epoch.lanes)]
-        return list(await asyncio.gather(*(self._ports.outbox.lane(*place) for place in asked)))
+        return list(await gather(*(self._ports.outbox.lane(*place) for place in asked)))
 
     async def settle_session(self, look: Look, lanes: Sequence[StoredLane]) -> None:
         """End the session if that is wanted and nobody works for it any more. What is pending stays in the outbox."""

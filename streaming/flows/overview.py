@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Final
 
 from shared.clock import MICROSECONDS, to_datetime, to_iso
+from shared.tasks import gather
 from streaming.core.config import PROFILES
 from streaming.flows import reports
 
@@ -97,7 +97,7 @@ class OverviewFlow:
     async def look(self, request: OverviewRequest) -> Overview:
         """Raises ``StorageUnavailableError``."""
         view = await self.observer.view()
-        events, disruptions, (history, last_minute), dlq, outbox = await asyncio.gather(
+        events, disruptions, (history, last_minute), dlq, outbox = await gather(
             self._events(request),
             self.disruptions.list(view.disrupted),
             self._history(request.window),
@@ -134,7 +134,7 @@ class OverviewFlow:
         if window is None:
             return None, None
         minutes, bucket_seconds = _SPANS[window]
-        return await asyncio.gather(
+        return await gather(
             self.history.report(window_minutes=minutes, bucket_seconds=bucket_seconds),
             self.history.report(window_minutes=1, bucket_seconds=SECONDS_PER_BUCKET),
         )

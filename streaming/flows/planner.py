@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from shared import telemetry
+from shared.tasks import cancel, gather
 from streaming.core.session import Mode
 from streaming.core.staffing import GRACE_US, staff
 from streaming.flows.deadline import Deadline
 from streaming.flows.generations import Generations
-from streaming.flows.tasks import cancel
 from streaming.ports import StorageUnavailableError
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class Planner:
                 if asked is None or asked or clock.now_us() >= until_us:
                     for run in here.values():
                         run.deadline.bring_forward(clock.now_us())
-                    await asyncio.gather(*(run.task for run in here.values()))
+                    await gather(*(run.task for run in here.values()))
                     return asked or ()
                 await self._pause(here)
         finally:

@@ -6,7 +6,6 @@ transaction. A crash in between leads to the same letters being sent again, byte
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import math
 from collections import defaultdict
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from shared import telemetry
 from shared.clock import MICROSECONDS, to_iso
+from shared.tasks import gather
 from streaming.core.dead_letter import (
     REDRIVES_BEFORE_EXHAUSTED,
     FailedRedrive,
@@ -207,7 +207,7 @@ class _Run:
             self._left -= allowed
             lanes[letter.lane].append((letter, events[:allowed]))
         outcomes = {letter.letter_id: _Outcome() for letter in letters}
-        await asyncio.gather(*(self._send_lane(lane, parts, policy, outcomes) for lane, parts in lanes.items()))
+        await gather(*(self._send_lane(lane, parts, policy, outcomes) for lane, parts in lanes.items()))
         return outcomes
 
     async def _send_lane(

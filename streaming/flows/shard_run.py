@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import orjson
 
 from shared import telemetry
+from shared.tasks import cancel, result_of
 from streaming.core import plan as planning
 from streaming.core.breaker import BreakerStatus
 from streaming.core.cursor import Progress
@@ -19,7 +20,6 @@ from streaming.flows.generations import end_session
 from streaming.flows.intent import Intent
 from streaming.flows.lanes import Lanes
 from streaming.flows.ledger import Ledger
-from streaming.flows.tasks import cancel, result_of
 from streaming.flows.window import WindowRun
 from streaming.ports import ShardLostError, StorageUnavailableError
 from streaming.retail.disruption import Disruption

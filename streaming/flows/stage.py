@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 import orjson
 
 from shared import telemetry
+from shared.tasks import gather
 from streaming.core import outbox as timelines
 from streaming.core.outbox import STAGE_LEASE_US, Day, Timeline
 from streaming.core.outbox_lane import StageHead
@@ -220,7 +221,7 @@ class _DayRun:
         self._stored = current  # It was the sweeper, who puts away epochs that are done with.
 
     async def _write(self, epoch: Epoch, made: Sequence[Sequence[Page]]) -> None:
-        await asyncio.gather(*(self._write_lane(epoch, lane, pages) for lane, pages in enumerate(made) if pages))
+        await gather(*(self._write_lane(epoch, lane, pages) for lane, pages in enumerate(made) if pages))
 
     async def _write_lane(self, epoch: Epoch, lane: int, pages: Sequence[Page]) -> None:
         """Write a lane's pages that are not there yet. Raises ``ConflictError`` when the lane is closed."""

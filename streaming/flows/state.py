@@ -15,6 +15,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
 from shared.clock import to_iso
+from shared.tasks import gather
 from streaming.core.cursor import Cursor
 from streaming.core.outbox import Timeline
 from streaming.core.session import MOST_SHARDS, Session, WorldSize
@@ -136,7 +137,7 @@ class StateFlow:
         standings = await self._shards.standings(session.session_id)
         cursors = [standing.cursor.value for standing in standings]
         slots = [cursor.slot for cursor in cursors if cursor.generation <= session.generation]
-        return await asyncio.gather(*(self._shards.load(session.session_id, slot) for slot in slots))
+        return await gather(*(self._shards.load(session.session_id, slot) for slot in slots))
 
     async def import_(self, document: StateDocument) -> StateRefusal | None:
         """Put ``document`` in the place of what is here. A session that was active goes on where it stood.

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from shared import telemetry
 from shared.clock import MICROSECONDS
+from shared.tasks import gather
 from streaming.core.breaker import BreakerStatus
 from streaming.flows import reports
 from streaming.ports import StorageUnavailableError
@@ -62,7 +63,7 @@ class Summaries:
             result = await work
         finally:
             reporting.cancel()
-            await asyncio.gather(reporting, return_exceptions=True)
+            await gather(reporting, return_exceptions=True)
         await self._report_if_due()
         return result
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from shared import telemetry
+from shared.tasks import gather
 from streaming.core.outbox import Pulse
 from streaming.flows.drain import hints
 from streaming.flows.outbox_clear import ClearFlow
@@ -105,7 +105,7 @@ class SweepFlow:
         give_up_us = self._ports.clock.now_us() + PURGE_US
         while stored is not None and stored.value.purging and self._ports.clock.now_us() < give_up_us:
             epoch = stored.value.purging[0]
-            removed = await asyncio.gather(*(self._ports.outbox.purge(epoch, lane) for lane in range(epoch.lanes)))
+            removed = await gather(*(self._ports.outbox.purge(epoch, lane) for lane in range(epoch.lanes)))
             if not any(removed):
                 await self._save(stored, replace(stored.value, purging=stored.value.purging[1:]))
                 stored = (await self._ports.outbox.desk()).timeline

@@ -30,6 +30,7 @@ SETTINGS: Final = {
     "failure_threshold": 3,
     "timeout_seconds": 1,
     "half_open_max_calls": 2,
+    "monitoring_interval": 1,  # A look at the stream beside each moment of its run.
 }
 KINDS: Final = (
     *("server-busy", "reject", "released", "detach", "drop-before-storing", "drop-after-storing", "no-disposition"),

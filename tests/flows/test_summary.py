@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from typing import TYPE_CHECKING, Any
@@ -124,6 +125,24 @@ async def test_storage_away_ends_no_run(caplog: pytest.LogCaptureFixture) -> Non
     stage.faults.is_away = False
     await stage.tick_for(60)
     assert records(caplog, "stream_summary")
+
+
+@pytest.mark.parametrize("turns", range(12))
+async def test_a_run_ends_though_a_look_fails_in_that_very_moment(turns: int) -> None:
+    stage = Stage()
+    await stage.process.control.configure({"monitoring_interval": 1})
+    await stage.process.control.start(StartRequest(emit_interval_ms=1_000, burst=10))
+    await stage.tick_for(5)
+    await stage.clock.run(stage.clock.sleep_until(stage.clock.now_us() + MICROSECONDS))  # A look is due.
+    stage.faults.is_away = True
+
+    async def run() -> bool:
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        return True
+
+    a_minute_later_us = stage.clock.now_us() + 60 * MICROSECONDS
+    assert await stage.clock.run(stage.summaries.beside(run()), until_us=a_minute_later_us)
 
 
 async def test_the_watch_tells_of_a_timer_that_is_silent(caplog: pytest.LogCaptureFixture) -> None:

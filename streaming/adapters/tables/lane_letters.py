@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from shared.tasks import gather
 from streaming.adapters.tables import keys
 from streaming.adapters.tables.client import CALL_SECONDS, bounded
 from streaming.adapters.tables.dead_letter_store import TableDeadLetterStore
@@ -25,12 +26,12 @@ class LaneLetterStore(TableDeadLetterStore):
         self._outbox = outbox
 
     async def _shelves(self, session_id: str) -> tuple[Shelf, ...]:
-        return tuple(await asyncio.gather(*(self._shelf(standing) for standing in await self._standings(session_id))))
+        return tuple(await gather(*(self._shelf(standing) for standing in await self._standings(session_id))))
 
     async def _standings(self, session_id: str) -> tuple[Standing, ...]:
         epochs = await self._outbox.epochs(session_id)
         places = [(epoch, lane) for epoch in epochs for lane in range(epoch.lanes)]
-        lanes = await asyncio.gather(*(self._outbox.lane(*place) for place in places))
+        lanes = await gather(*(self._outbox.lane(*place) for place in places))
         return tuple(lane.standing for lane in lanes)
 
     async def _shelf(self, standing: Standing) -> Shelf:
