@@ -42,14 +42,19 @@ def at(document: Any, path: str) -> Any:
     return document
 
 
+def half_up(value: float, digits: int) -> str:
+    """As people round, a five upwards: 0.15 is one, though as a binary number it is a little less."""
+    return f"{Decimal(repr(value)).quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP):,f}"
+
+
 def rounded(value: float, digits: int) -> str:
-    """As people round, a five upwards, and without needless zeros."""
-    number = Decimal(value).quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP)
-    return f"{number:,f}".rstrip("0").rstrip(".") if digits else f"{number:,f}"
+    """Without needless zeros."""
+    text = half_up(value, digits)
+    return text.rstrip("0").rstrip(".") if digits else text
 
 
 def one_digit(value: float) -> str:
-    return f"{Decimal(value).quantize(Decimal('0.1'), ROUND_HALF_UP):,f}"
+    return half_up(value, 1)
 
 
 def percent(value: float) -> str:
@@ -102,6 +107,22 @@ def test_every_number_is_that_of_its_route(stack: StackProcess, dashboard: Dashb
             assert re.fullmatch(r"\d+ (s|min|h|d) ago", text), path
         else:
             assert text == written(value, form), path
+
+
+def test_fives_are_rounded_upwards(dashboard: Dashboard) -> None:
+    fives: dict[str, list[float]] = {
+        "bytes": [9_850, 448_150, 884_550, 1_000_050, 753_050_000],
+        "rate": [0.05, 0.15, 0.25, 0.35, 8.35, 66.05, 5_420.45],
+        "percent": [0.00015, 0.71315, 0.71325],
+        "number": [0.0005, 1.0005, 2.5],
+    }
+    shown = dashboard.page.evaluate(
+        "async (fives) => { const { write } = await import(document.querySelector('script[type=module]').src"
+        ".replace('app.js', 'format.js'));"
+        " return Object.entries(fives).map(([form, values]) => [form, values.map((value) => write(value, form))]); }",
+        fives,
+    )
+    assert dict(shown) == {form: [written(value, form) for value in values] for form, values in fives.items()}
 
 
 def test_an_overview_says_what_the_routes_say(stack: StackProcess) -> None:
