@@ -184,7 +184,10 @@ class StackProcess:
     def _last_words(self) -> str:
         """The end of what it and its host have said."""
         log = self.data / "logs" / "host.log"
-        said = {"the stack": list(self._lines), "its host": log.read_text().splitlines() if log.exists() else []}
+        said = {
+            "the stack": list(self._lines),
+            "its host": log.read_text(errors="replace").splitlines() if log.exists() else [],
+        }
         return "\n".join(f"{who}: {line[:300]}" for who, lines in said.items() for line in lines[-40:])
 
     def _read(self, process: subprocess.Popen[str]) -> None:

@@ -11,7 +11,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 from shared import telemetry
-from shared.tasks import gather
+from shared.tasks import cancel
 from streaming.flows.deliver import DeliveryPolicy
 from streaming.flows.lane_drain import DrainTerms, LaneDrain
 from streaming.flows.outbox_desk import Hints, OutboxDesk
@@ -103,9 +103,7 @@ class _Drains:
                     task.result()
                 running = rest - {looking}
         finally:
-            for task in (looking, *tasks):
-                task.cancel()
-            await gather(looking, *tasks, return_exceptions=True)
+            await cancel((looking, *tasks))
         if any(lane.buried for lane in self.lanes):
             await self._ports.evict(self._terms.dlq_max_size)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from shared import telemetry
 from shared.clock import MICROSECONDS
-from shared.tasks import gather
+from shared.tasks import cancel
 from streaming.core.breaker import BreakerStatus
 from streaming.flows import reports
 from streaming.ports import StorageUnavailableError
@@ -62,8 +62,7 @@ class Summaries:
         try:
             result = await work
         finally:
-            reporting.cancel()
-            await gather(reporting, return_exceptions=True)
+            await cancel((reporting,))
         await self._report_if_due()
         return result
 
